@@ -1,0 +1,231 @@
+/*
+ * parse - decides whether an Update is for us, and says it in the core's words.
+ */
+#include "channels/telegram/parse.h"
+
+#include "channels/telegram/message.h"
+
+struct parser {
+    const struct telegram_reader *reader;
+    struct arena *arena;
+    struct telegram_update *ret;
+    struct json *message, *chat;
+    struct str chat_type;
+    int64_t chat_id, message_id;
+};
+
+static void verdict(struct parser *p, enum telegram_verdict v, const char *reason)
+{
+    p->ret->verdict = v;
+    p->ret->reason = reason;
+}
+
+static struct str number(struct parser *p, int64_t n)
+{
+    return arena_printf(p->arena, "%lld", (long long)n);
+}
+
+static struct str get_clean(struct parser *p, struct json *obj, const char *key)
+{
+    struct str s = STR_NONE;
+    json_get_str(obj, key, &s);
+    return telegram_clean(p->arena, s);
+}
+
+static bool is_group(const struct parser *p)
+{
+    return str_eq(p->chat_type, STR("group")) || str_eq(p->chat_type, STR("supergroup"));
+}
+
+/* --- who --- */
+
+static bool is_bot(struct json *user)
+{
+    bool bot = false;
+    json_get_bool(user, "is_bot", &bot);
+    return bot;
+}
+
+static void set_from(struct parser *p, int64_t id, struct str first, struct str last,
+                     struct str user)
+{
+    struct inbound *in = &p->ret->in;
+    in->from.id = number(p, id);
+    in->from.username = user;
+    in->from.display_name =
+        last.n ? arena_printf(p->arena, "%.*s %.*s", STR_ARG(first), STR_ARG(last)) : first;
+}
+
+/*
+ * False: the sender is nobody to answer. In groups people can write as the group (anonymous
+ * admins) or as their channel; `from` is then a placeholder of Telegram's that claims to be a bot.
+ */
+static bool read_sender(struct parser *p)
+{
+    struct json *from = json_get(p->message, "from"), *as = json_get(p->message, "sender_chat");
+    bool forwarded = false;
+    int64_t id;
+    json_get_bool(p->message, "is_automatic_forward", &forwarded);
+    if (forwarded) return false; /* the linked channel's post */
+    if (json_get_i64(as, "id", &id)) {
+        set_from(p, id, get_clean(p, as, "title"), STR_NONE, get_clean(p, as, "username"));
+        return true;
+    }
+    if (!json_get_i64(from, "id", &id) || is_bot(from) || id == p->reader->id) return false;
+    set_from(p, id, get_clean(p, from, "first_name"), get_clean(p, from, "last_name"),
+             get_clean(p, from, "username"));
+    return true;
+}
+
+static bool is_allowed(const struct parser *p)
+{
+    const struct conf_list *allow = &p->reader->allow;
+    const struct inbound *in = &p->ret->in;
+    for (size_t i = 0; i < allow->n; i++) {
+        struct str s = str_of(allow->v[i]);
+        if (str_eq(s, in->from.id) || str_eq(s, in->where.channel)) return true;
+        if (s.n > 1 && s.p[0] == '@' && str_eq_nocase(str_skip(s, 1), in->from.username))
+            return true;
+    }
+    return allow->n == 0;
+}
+
+/* Every message of a topic "replies" to the service message that opened it: that is no reply. */
+static bool replies_to_us(const struct parser *p)
+{
+    struct json *to = json_get(p->message, "reply_to_message");
+    int64_t id;
+    return !json_get(to, "forum_topic_created") && json_get_i64(json_get(to, "from"), "id", &id) &&
+           id == p->reader->id;
+}
+
+/* --- what --- */
+
+static void read_place(struct parser *p)
+{
+    struct inbound *in = &p->ret->in;
+    bool topic = false;
+    int64_t thread;
+    in->where = (struct place){ STR_NONE, number(p, p->chat_id), STR_NONE };
+    in->direct = !is_group(p);
+    in->message_id = number(p, p->message_id);
+    /* Replies in ordinary groups have a thread id, too; and General (1) must not be named. */
+    json_get_bool(p->message, "is_topic_message", &topic);
+    if (topic && json_get_i64(p->message, "message_thread_id", &thread) && thread != 1)
+        in->where.thread = number(p, thread);
+}
+
+/* A group became a supergroup and has a new id; both sides are told. */
+static bool read_move(struct parser *p)
+{
+    int64_t to = p->chat_id, from = p->chat_id;
+    bool left = json_get_i64(p->message, "migrate_to_chat_id", &to);
+    if (!left && !json_get_i64(p->message, "migrate_from_chat_id", &from)) return false;
+    p->ret->in.kind = INBOUND_MOVED;
+    p->ret->in.where.channel = number(p, from);
+    p->ret->in.moved_to = number(p, to);
+    return true;
+}
+
+/* Does a group's message concern us? Decides the verdict when it does not. */
+static bool is_for_us(struct parser *p, const struct telegram_words *w)
+{
+    if (w->names_another && !w->depends_on_name) {
+        verdict(p, TELEGRAM_SKIP, "another bot's command");
+        return false;
+    }
+    if (p->reader->groups == TELEGRAM_GROUPS_ALL && !w->names_another) return true;
+    if (w->mentions_us || replies_to_us(p)) return true;
+    if (w->depends_on_name)
+        verdict(p, TELEGRAM_LATER, "our name is not known yet");
+    else
+        verdict(p, TELEGRAM_SKIP, "not addressed to us");
+    return false;
+}
+
+/* "@us" and nothing else: about the message it replies to, or just a call. */
+static struct str bare_mention(struct parser *p)
+{
+    struct json *to = json_get(p->message, "reply_to_message");
+    struct str s = get_clean(p, to, "text");
+    if (!s.n) s = get_clean(p, to, "caption");
+    if (!s.n) s = get_clean(p, p->message, "text");
+    return s;
+}
+
+static void read_message(struct parser *p)
+{
+    struct inbound *in = &p->ret->in;
+    struct telegram_words words;
+    struct attachment *attachments;
+    if (!read_sender(p)) {
+        verdict(p, TELEGRAM_SKIP, "not from a person");
+        return;
+    }
+    if (!is_allowed(p)) {
+        verdict(p, TELEGRAM_SKIP, "sender is not in `allow`");
+        return;
+    }
+    telegram_words(p->reader, p->message, p->arena, &words);
+    in->text = words.text;
+    in->n_attachments = telegram_attachments(p->message, p->arena, &attachments);
+    in->attachments = attachments;
+    in->album = get_clean(p, p->message, "media_group_id");
+    /* Live locations and dice are "edited" all the time. */
+    if (!in->text.n && !in->n_attachments && words.mentions_us) in->text = bare_mention(p);
+    bool empty = !str_trim(in->text).n;
+    if (empty && (!in->n_attachments || in->kind == INBOUND_EDIT))
+        verdict(p, TELEGRAM_SKIP, "nothing to answer");
+    else if (!is_group(p) || is_for_us(p, &words))
+        verdict(p, TELEGRAM_TAKE, "");
+}
+
+static void read_envelope(struct parser *p)
+{
+    struct inbound *in = &p->ret->in;
+    if (!json_get_i64(p->chat, "id", &p->chat_id) ||
+        !json_get_str(p->chat, "type", &p->chat_type) ||
+        !json_get_i64(p->message, "message_id", &p->message_id)) {
+        verdict(p, TELEGRAM_BROKEN, "message without chat.id, chat.type or message_id");
+        return;
+    }
+    if (!is_group(p) && !str_eq(p->chat_type, STR("private"))) {
+        verdict(p, TELEGRAM_SKIP, "not a private chat or group");
+        return;
+    }
+    /*
+     * Telegram starts update ids anew at random after a week of silence: what the update is about
+     * keeps one from passing for an old one.
+     */
+    in->event_id = arena_printf(p->arena, "%lld:%lld:%lld", (long long)p->ret->id,
+                                (long long)p->chat_id, (long long)p->message_id);
+    read_place(p);
+    if (read_move(p))
+        verdict(p, TELEGRAM_TAKE, "");
+    else if (is_group(p) && p->reader->groups == TELEGRAM_GROUPS_OFF)
+        verdict(p, TELEGRAM_SKIP, "groups are off");
+    else
+        read_message(p);
+}
+
+enum err_kind telegram_parse(const struct telegram_reader *reader, struct json *update,
+                             struct arena *a, struct telegram_update *ret, struct err *why)
+{
+    *ret = (struct telegram_update){ .verdict = TELEGRAM_SKIP };
+    if (!json_is_object(update)) return err_set(why, ERR_PROTO, "not a JSON object");
+    if (!json_get_i64(update, "update_id", &ret->id))
+        return err_set(why, ERR_PROTO, "update_id is missing or not an integer");
+
+    struct parser p = { .reader = reader, .arena = a, .ret = ret };
+    p.message = json_get(update, "message");
+    if (!p.message) {
+        p.message = json_get(update, "edited_message");
+        ret->in.kind = INBOUND_EDIT;
+    }
+    p.chat = json_get(p.message, "chat");
+    if (!p.message)
+        verdict(&p, TELEGRAM_SKIP, "a kind of update that we do not use");
+    else
+        read_envelope(&p);
+    return ERR_NONE;
+}

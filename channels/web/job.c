@@ -1,0 +1,157 @@
+/*
+ * job: what a socket asked for and what takes a while. A job outlives its socket: a message that
+ * was on its way when the tab closed is still shown in the other ones.
+ */
+#include "channels/web/web_impl.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include <stdio.h>
+
+#define RETRY_MS 2000
+
+void web_job_free(struct web_job *job)
+{
+    op_cancel(&job->op);
+    list_drop(&job->link);
+    if (job->socket) job->socket->n_jobs--;
+    pg_rows_done(&job->rows);
+    pg_rows_done(&job->messages);
+    json_free(job->doc);
+    free(job);
+}
+
+/* What the person reads, and whether trying again may help. */
+static const char *failure_text(enum err_kind kind, bool *ret_again)
+{
+    *ret_again =
+        kind != ERR_PROTO && kind != ERR_REFUSED && kind != ERR_BUG && kind != ERR_NOT_FOUND;
+    return *ret_again ? "The database does not answer at the moment. It is tried again."
+           : kind == ERR_NOT_FOUND ? "There is no such conversation."
+                                   : "The database refused this.";
+}
+
+void web_job_failed(struct web_job *job)
+{
+    struct err why = job->op.err;
+    uint32_t wait_ms = why.retry_after_ms ? why.retry_after_ms : RETRY_MS;
+    bool again;
+    const char *text = failure_text(why.kind, &again);
+    log_warn(job->web->channel.name, "what a page asked for failed", "identity=%s kind=%s text=%s",
+             job->identity, err_rule(why.kind)->name, log_quote(str_of(why.msg)));
+    err_set(&why, why.kind, "%s", text);
+    why.retry_after_ms = again ? wait_ms : 0;
+    if (job->socket) web_socket_error(job->socket, job->in.id, &why);
+    web_job_free(job);
+}
+
+/* ---- send ---- */
+
+static void answer_accepted(struct web_job *job)
+{
+    struct json_out o = web_frame(job->web, "accepted");
+    json_field_str(&o, "id", str_of(job->in.id));
+    json_field_str(&o, "thread", str_of(job->in.thread));
+    web_put_uuid(&o, "message", job->accepted.message);
+    web_put_uuid(&o, "request", job->accepted.request);
+    web_frame_send(job->socket, &o);
+}
+
+/* The person's other tabs see what was written here. */
+static void push_own(struct web_job *job)
+{
+    struct json_out o = web_frame(job->web, "message");
+    json_field_str(&o, "thread", str_of(job->in.thread));
+    json_field_str(&o, "client", str_of(job->in.id));
+    web_put_uuid(&o, "id", job->accepted.message);
+    web_put_uuid(&o, "request", job->accepted.request);
+    json_field_str(&o, "role", STR("user"));
+    json_field_i64(&o, "at", clock_wall_ms());
+    json_field_str(&o, "text", job->in.text);
+    web_frame_push(job->web, str_of(job->identity), job->socket, &o);
+}
+
+static void on_accepted(struct op *op)
+{
+    struct web_job *job = container_of(op, struct web_job, op);
+    if (op->err.kind) {
+        web_job_failed(job);
+        return;
+    }
+    if (job->socket) answer_accepted(job);
+    if (!job->accepted.duplicate) push_own(job);
+    web_job_free(job);
+}
+
+static void send_start(struct web_job *job)
+{
+    char event[SESSION_IDENTITY_MAX + UUID_TEXT_MAX];
+    snprintf(event, sizeof(event), "%s:%s", job->identity, job->in.id);
+    const struct inbound in = {
+        .kind = INBOUND_MESSAGE,
+        .event_id = str_of(event),
+        .where = { STR_NONE, str_of(job->identity), str_of(job->in.thread) },
+        .direct = true,
+        .from = { str_of(job->identity), STR_NONE, STR_NONE },
+        .message_id = str_of(job->in.id),
+        .text = job->in.text,
+        .album = STR_NONE,
+        .moved_to = STR_NONE,
+        .ip = str_of(job->socket->ip),
+    };
+    job->op.done = on_accepted;
+    chat_accept(job->web->channel.host->chat, &job->op, &job->web->channel, &in, &job->accepted);
+}
+
+/* ---- public ---- */
+
+static void (*const starts[WEB_VERB_N])(struct web_job *job) = {
+    [WEB_SEND] = send_start,           [WEB_LIST] = web_list_start,
+    [WEB_HISTORY] = web_history_start, [WEB_RENAME] = web_change_start,
+    [WEB_PIN] = web_change_start,      [WEB_HIDE] = web_change_start,
+};
+
+static const char *not_now(const struct web_socket *s, const struct web_in *in)
+{
+    if (s->n_jobs >= WEB_JOBS_MAX)
+        return "That is too much at once. It is tried again in a moment.";
+    if (in->verb == WEB_SEND && s->web->channel.paused)
+        return "The gateway is restarting. The message is sent when it is back.";
+    return NULL;
+}
+
+void web_job_start(struct web_socket *s, const struct web_in *in, struct json *doc)
+{
+    const char *refusal = not_now(s, in);
+    if (refusal) {
+        struct err why = ERR_INIT;
+        err_set(&why, ERR_LIMIT, "%s", refusal);
+        why.retry_after_ms = RETRY_MS / 2;
+        web_socket_error(s, in->id, &why);
+        json_free(doc);
+        return;
+    }
+    struct web_job *job = mem_new(struct web_job);
+    job->web = s->web;
+    job->socket = s;
+    job->in = *in;
+    job->doc = doc;
+    memcpy(job->identity, s->person->id, sizeof(job->identity));
+    list_push(&s->web->jobs, &job->link);
+    s->n_jobs++;
+    op_init(&job->op, s->web->channel.host->loop, NULL);
+    starts[in->verb](job);
+}
+
+void web_jobs_leave(struct web_socket *s)
+{
+    list_each (it, next, &s->web->jobs) {
+        struct web_job *job = container_of(it, struct web_job, link);
+        if (job->socket == s) job->socket = NULL;
+    }
+}
+
+void web_jobs_drop(struct web *w)
+{
+    while (!list_empty(&w->jobs)) web_job_free(list_first(&w->jobs, struct web_job, link));
+}

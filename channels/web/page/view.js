@@ -1,0 +1,191 @@
+// The messages of the conversation in sight.
+import { $, copy, icon, make, reconcile, say } from "./dom.js";
+import { Markdown } from "./markdown.js";
+
+const NEAR_END_PX = 80;
+const ANNOUNCE_MAX = 1000;
+const BACKGROUND_MS = 250;
+
+const timeOf = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
+const momentOf = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+export class View {
+  constructor({ onRetry, onDiscard, onOlder }) {
+    Object.assign(this, { onRetry, onDiscard, onOlder });
+    this.thread = null;
+    this.stuck = true; // the end is in sight, and stays so
+    this.scroller = $("scroll");
+    this.scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    new ResizeObserver(() => this.stuck && this.toEnd()).observe(this.scroller);
+    $("latest").addEventListener("click", () => this.toEnd(true));
+    $("older").addEventListener("click", () => this.onOlder());
+    $("log").addEventListener("click", (e) => this.onCopy(e.target.closest("[data-copy]")));
+  }
+
+  show(thread) {
+    this.thread = thread;
+    this.stuck = true;
+    $("log").replaceChildren();
+    this.draw();
+    this.toEnd();
+  }
+
+  // At most once a frame of the screen, however fast the pieces come; a tab in the background has no frames.
+  draw() {
+    if (this.drawing) return;
+    this.drawing = true;
+    requestAnimationFrame(() => this.drawDue());
+    setTimeout(() => this.drawDue(), BACKGROUND_MS);
+  }
+
+  drawDue() {
+    if (this.drawing) this.drawNow();
+  }
+
+  drawNow() {
+    const t = this.thread;
+    this.drawing = false;
+    if (!t) return;
+    reconcile($("log"), itemsOf(t), (item) => makers[item.kind](item, this), (e, item) => updates[item.kind]?.(e, item));
+    $("welcome").hidden = !(t.isEmpty && (t.isNew || t.loaded));
+    $("older").hidden = !t.older;
+    if (this.stuck) this.toEnd();
+    else this.showLatest();
+  }
+
+  onScroll() {
+    this.stuck = this.distance < NEAR_END_PX;
+    this.showLatest();
+    if (this.scroller.scrollTop < 200 && this.thread?.older && !this.stuck) this.onOlder();
+  }
+
+  get distance() {
+    return this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
+  }
+
+  showLatest() {
+    $("latest").hidden = this.distance < NEAR_END_PX;
+  }
+
+  toEnd(smooth) {
+    this.stuck = true;
+    const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: smooth && !quiet ? "smooth" : "instant" });
+    this.showLatest();
+  }
+
+  // Older messages come in above: what is in sight stays where it is.
+  keepPlace(change) {
+    const before = this.scroller.scrollHeight - this.scroller.scrollTop;
+    change();
+    this.drawNow();
+    this.scroller.scrollTop = this.scroller.scrollHeight - before;
+  }
+
+  async onCopy(b) {
+    if (!b) return;
+    const source = b.dataset.copy === "code" ? b.closest("figure").querySelector("code").textContent
+      : b.closest("article").source;
+    const done = await copy(source);
+    const label = b.querySelector("svg") ? null : b.textContent;
+    if (label !== null) b.textContent = done ? "Copied" : "Not copied";
+    else b.replaceChildren(icon(done ? "check" : "close"));
+    say(done ? "Copied" : "Not copied");
+    setTimeout(() => (label !== null ? (b.textContent = "Copy") : b.replaceChildren(icon("copy"))), 1500);
+  }
+}
+
+export function announceAnswer(text) {
+  say(text.length > ANNOUNCE_MAX ? `${text.slice(0, ANNOUNCE_MAX)}… the rest is in the conversation.` : text);
+}
+
+// --- what is shown, in order: days, messages, growing answers, waiting
+
+function itemsOf(t) {
+  const items = [];
+  let day = "";
+  for (const m of t.messages) {
+    const today = dayOf.format(m.at);
+    if (today !== day) items.push({ kind: "day", key: `day ${today} ${m.key}`, text: today });
+    day = today;
+    items.push({ kind: m.role === "user" ? "own" : "answer", key: m.key, message: m, text: m.text });
+  }
+  for (const [request, text] of t.streams) items.push({ kind: "answer", key: request, text, growing: true });
+  if (t.isBusy && t.streams.size === 0) items.push({ kind: "waiting", key: "waiting" });
+  return items;
+}
+
+const makers = {
+  day(item) {
+    return make("p", "day", make("span", "", item.text));
+  },
+
+  own(item, view) {
+    const bubble = make("div", "bubble");
+    const e = make("article", "own", bubble, make("footer"));
+    e.setAttribute("aria-label", "You");
+    e.retry = () => view.onRetry(item.message);
+    e.discard = () => view.onDiscard(item.message);
+    return e;
+  },
+
+  answer() {
+    const body = make("div", "body");
+    const b = make("button", "icon", icon("copy"));
+    b.type = "button";
+    b.dataset.copy = "message";
+    b.title = "Copy the answer";
+    b.setAttribute("aria-label", "Copy the answer");
+    const e = make("article", "answer", body, make("footer", "", make("time"), b));
+    e.setAttribute("aria-label", "Answer");
+    e.markdown = new Markdown(body);
+    return e;
+  },
+
+  waiting() {
+    const e = make("div", "waiting", make("i"), make("i"), make("i"), make("span", "hidden", "The answer is on its way"));
+    return e;
+  },
+};
+
+const updates = {
+  own(e, { message }) {
+    const state = message.failed ? `failed ${message.failed}` : message.id ? "sent" : "sending";
+    if (e.source !== message.text) e.querySelector(".bubble").textContent = message.text;
+    e.source = message.text;
+    e.classList.toggle("command", message.notice || message.text.startsWith("/"));
+    if (e.dataset.state === state) return;
+    e.dataset.state = state;
+    e.querySelector("footer").replaceChildren(...ownFooter(e, message));
+  },
+
+  answer(e, { message, text, growing }) {
+    if (e.source !== text) e.markdown.update(text);
+    e.source = text;
+    e.classList.toggle("growing", Boolean(growing));
+    e.classList.toggle("notice", Boolean(message?.notice));
+    e.setAttribute("aria-busy", Boolean(growing));
+    if (message && !e.dataset.at) putTime(e.querySelector("time"), (e.dataset.at = message.at));
+  },
+};
+
+function putTime(e, at) {
+  const date = new Date(Number(at));
+  e.dateTime = date.toISOString();
+  e.textContent = timeOf.format(date);
+  e.title = momentOf.format(date);
+}
+
+function ownFooter(e, message) {
+  if (message.failed) {
+    const again = make("button", "text", "Try again"), discard = make("button", "text", "Discard");
+    again.addEventListener("click", e.retry);
+    discard.addEventListener("click", e.discard);
+    return [make("span", "why", message.failed), again, discard];
+  }
+  if (!message.id) return [make("span", "", "Sending…")];
+  const time = make("time");
+  putTime(time, message.at);
+  return [time];
+}

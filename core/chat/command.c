@@ -1,0 +1,202 @@
+/* command: the table of what a person can say with a slash. */
+#include "core/chat/command.h"
+#include "core/base/clock.h"
+#include "core/chat/keeper.h"
+#include "core/chat/link.h"
+#include "core/chat/turn.h"
+#include "core/store/conversation.h"
+
+static const struct command unknown_command;
+
+static enum flow_rc help_run(struct turn *t, struct str args)
+{
+    (void)args;
+    _cleanup_(buf_done) struct buf b = BUF_INIT(4096);
+    buf_add_cstr(&b, "Write to me, and a language model answers. I also understand:\n\n");
+    for (const struct command *c = commands; c->name; c++)
+        buf_addf(&b, "- `/%s%s%s` %s\n", c->name, *c->args ? " " : "", c->args, c->help);
+    turn_say(t, "%.*s", STR_ARG(buf_str(&b)));
+    return FLOW_NEXT;
+}
+
+static enum flow_rc new_run(struct turn *t, struct str args)
+{
+    (void)args;
+    store_end_conversation(t->chat->store, &t->flow.op, &t->request, uuid_v7(), &t->rows);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc new_done(struct turn *t)
+{
+    if (t->rows.n > 0) t->next = pg_rows_uuid(&t->rows, 0, 0);
+    turn_say(
+        t, "A new conversation begins. What was said before is kept, but I no longer look at it.");
+    return FLOW_NEXT;
+}
+
+static enum flow_rc models_run(struct turn *t, struct str args)
+{
+    (void)args;
+    struct models *models = t->chat->models;
+    const struct model *now = turn_model(t);
+    _cleanup_(buf_done) struct buf b = BUF_INIT(16 * 1024);
+    for (size_t i = 0; i < models_count(models); i++) {
+        const struct model *m = models_at(models, i);
+        buf_addf(&b, "- `%s`%s\n", m->name, m == now ? " answers here" : "");
+    }
+    turn_say(t, "The models that I can ask:\n\n%.*s\nChoose with `/model NAME`.",
+             STR_ARG(buf_str(&b)));
+    return FLOW_NEXT;
+}
+
+static enum flow_rc model_run(struct turn *t, struct str args)
+{
+    if (args.n == 0) {
+        turn_say(
+            t,
+            "The model here is `%s`. `/models` lists all, `/model NAME` chooses, `/model default` goes back.",
+            turn_model(t)->name);
+        return FLOW_NEXT;
+    }
+    bool back = str_eq_nocase(args, STR("default"));
+    const struct model *m = back ? NULL : models_find(t->chat->models, args);
+    if (!back && !m) {
+        turn_say(t, "I know no model `%.*s`. `/models` lists those that I know.",
+                 STR_ARG(str_head(args, 64)));
+        return FLOW_NEXT;
+    }
+    t->request.model_override = m ? str_of(m->name) : STR_NONE;
+    store_set_model(t->chat->store, &t->flow.op, t->request.conversation,
+                    t->request.model_override);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc model_done(struct turn *t)
+{
+    turn_say(t, "From now on `%s` answers in this conversation.", turn_model(t)->name);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc status_run(struct turn *t, struct str args)
+{
+    (void)args;
+    store_backlog(t->chat->store, &t->flow.op, &t->rows);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc status_done(struct turn *t)
+{
+    char oldest[CLOCK_SPAN_MAX];
+    clock_span((uint64_t)pg_rows_i64(&t->rows, 0, 1), oldest);
+    turn_say(
+        t,
+        "- model: `%s`\n- messages in this conversation: %d\n- answers being written in this process: %zu\n"
+        "- messages waiting or being answered everywhere: %lld (the oldest since %s)\n- version: %s",
+        turn_model(t)->name, t->request.message_count, t->chat->n_running,
+        (long long)pg_rows_i64(&t->rows, 0, 0), oldest, PARLEY_VERSION);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc stop_run(struct turn *t, struct str args)
+{
+    (void)args;
+    struct turn *running = lane_running(t->chat, t->request.conversation);
+    if (running && turn_stop(running)) {
+        turn_say(t, "Stopped.");
+        return FLOW_NEXT;
+    }
+    store_stop(t->chat->store, &t->flow.op, t->request.conversation,
+               &t->rows); /* perhaps another process */
+    return FLOW_WAIT;
+}
+
+static enum flow_rc stop_done(struct turn *t)
+{
+    if (t->rows.n > 0) {
+        keeper_publish_stop(t->chat, t->request.conversation);
+        turn_say(t, "Stopping.");
+    } else {
+        turn_say(t, "There is nothing to stop: no answer is being written here.");
+    }
+    return FLOW_NEXT;
+}
+
+static enum flow_rc again_run(struct turn *t, struct str args)
+{
+    (void)args;
+    store_last_reply(t->chat->store, &t->flow.op, t->request.conversation, &t->rows);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc again_done(struct turn *t)
+{
+    if (t->rows.n > 0)
+        turn_say(t, "%.*s", STR_ARG(pg_rows_str(&t->rows, 0, 0)));
+    else
+        turn_say(t, "There is no answer yet that I could repeat.");
+    return FLOW_NEXT;
+}
+
+static enum flow_rc regenerate_done(struct turn *t)
+{
+    const struct pg_rows *rows = &t->rows;
+    if (rows->n > 0 && pg_rows_str(rows, 0, 1).n > 0)
+        turn_ask_anew(t, pg_rows_str(rows, 0, 1), pg_rows_str(rows, 0, 2), pg_rows_str(rows, 0, 3));
+    else
+        turn_say(t, "There is no question yet that I could answer anew.");
+    return FLOW_NEXT;
+}
+
+static enum flow_rc unknown_run(struct turn *t, struct str args)
+{
+    (void)args;
+    turn_say(t, "I do not know this command. /help lists those that I know.");
+    return FLOW_NEXT;
+}
+
+const struct command commands[] = {
+    { "help", "", "shows this", false, help_run, NULL },
+    { "new", "", "begins a new conversation", false, new_run, new_done },
+    { "model", "[name]", "shows or chooses the model", false, model_run, model_done },
+    { "models", "", "lists the models", false, models_run, NULL },
+    { "status", "", "shows how things are", false, status_run, status_done },
+    { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },
+    { "again", "", "repeats the last answer", false, again_run, again_done },
+    { "regenerate", "", "answers your last question anew", false, again_run, regenerate_done },
+    { "link", "[code]", "makes you the same person in two apps", false, link_run, link_done },
+    { .name = NULL },
+};
+
+static const struct command unknown_command = { "", "", "", false, unknown_run, NULL };
+
+/* The word after the slash; "/etc/hosts is ..." and "/ 2" are no commands. "/start" is what
+ * Telegram sends first. */
+static struct str command_word(struct str text)
+{
+    struct str rest = str_skip(str_trim(text), 1);
+    size_t n = 0;
+    while (n < rest.n && ((rest.p[n] >= 'a' && rest.p[n] <= 'z') ||
+                          (rest.p[n] >= 'A' && rest.p[n] <= 'Z') || rest.p[n] == '_'))
+        n++;
+    bool ends = n == rest.n || rest.p[n] == ' ' || rest.p[n] == '\n' || rest.p[n] == '\t' ||
+                rest.p[n] == '@';
+    return n > 0 && n <= 32 && ends ? str_head(rest, n) : STR_NONE;
+}
+
+const struct command *command_find(struct str text)
+{
+    struct str word = str_starts(str_trim(text), STR("/")) ? command_word(text) : STR_NONE;
+    if (word.n == 0) return NULL;
+    if (str_eq_nocase(word, STR("start"))) word = STR("help");
+    for (const struct command *c = commands; c->name; c++)
+        if (str_eq_nocase(word, str_of(c->name))) return c;
+    return &unknown_command;
+}
+
+struct str command_args(struct str text)
+{
+    struct str rest = str_trim(text);
+    size_t n = 0;
+    while (n < rest.n && rest.p[n] != ' ' && rest.p[n] != '\n' && rest.p[n] != '\t') n++;
+    return str_trim(str_skip(rest, n));
+}

@@ -1,0 +1,32 @@
+/*
+ * editor - the growing answer, shown while the model writes: by edits of one message where the
+ * platform can edit, or piece by piece where it shows progress. Previews never delay the final text
+ * and are dropped when a platform complains.
+ */
+#pragma once
+#include "core/chat/channel.h"
+
+struct turn;
+
+struct editor {
+    struct turn *turn;
+    struct op send, note; /* the preview on its way; its id being kept */
+    struct op *settle;    /* who waits for `send` to come back */
+    struct timer later;
+    struct outbound out;
+    struct sent sent;
+    struct str message; /* the platform's id of the preview; "" = none was shown */
+    struct buf text;    /* what is being sent */
+    uint64_t next_ms;   /* not before */
+    int64_t every_ms;
+    size_t shown; /* bytes of the answer */
+    bool off;     /* the platform cannot, or refused */
+};
+
+void editor_init(struct editor *e, struct turn *t);
+void editor_done(struct editor *e); /* cancels what is on its way */
+void editor_grew(struct editor *e, struct str piece);
+void editor_restart(struct editor *e); /* another answer grows, in the same message */
+/* No more previews. True: one is on its way, and `op` finishes when it is back, or fails when that
+ * takes too long; false: nothing to wait for. */
+bool editor_settle(struct editor *e, struct op *op);

@@ -1,0 +1,84 @@
+/* prompt: messages for the model, oldest first. */
+#include "core/chat/prompt.h"
+
+#include "core/base/json.h"
+
+#define TOKENS_A_MESSAGE 4 /* role and separators, as measured against OpenAI's chat format */
+
+void prompt_history(struct arena *a, const struct pg_rows *rows, int message_count,
+                    struct context_read *ret)
+{
+    size_t n = (size_t)rows->n;
+    ret->entries = arena_new_array(a, struct context_entry, n * 2 + 1);
+    ret->n = 0;
+    for (int i = rows->n - 1; i >= 0; i--) {
+        int64_t ordinal = message_count - 2 * i;
+        ret->entries[ret->n++] = (struct context_entry){ ordinal - 1, CONTEXT_USER,
+                                                         arena_dup(a, pg_rows_str(rows, i, 0)) };
+        ret->entries[ret->n++] = (struct context_entry){ ordinal, CONTEXT_ASSISTANT,
+                                                         arena_dup(a, pg_rows_str(rows, i, 1)) };
+    }
+    ret->newest = message_count;
+}
+
+void prompt_pictures(struct arena *a, struct str array, struct pictures *to)
+{
+    struct json *doc = NULL;
+    if (!array.n || json_parse(array, &doc, NULL) != ERR_NONE) return;
+    size_t n = json_length(doc);
+    struct str *all = arena_new_array(a, struct str, to->n + n + 1);
+    if (to->n) memcpy(all, to->v, to->n * sizeof *all);
+    to->v = all;
+    for (size_t i = 0; i < n; i++) {
+        struct str address;
+        if (json_str(json_at(doc, i), &address)) to->v[to->n++] = arena_dup(a, address);
+    }
+    json_free(doc);
+}
+
+static int64_t cost(struct str text)
+{
+    return tokens_estimate(text) + TOKENS_A_MESSAGE;
+}
+
+static struct model_message message_of(const struct context_entry *e)
+{
+    return (struct model_message){ .role = e->role == CONTEXT_USER ? MODEL_USER : MODEL_ASSISTANT,
+                                   .text = e->text };
+}
+
+static int64_t history_room(const struct chat_conf *conf, const struct model *m, struct str system,
+                            struct str query)
+{
+    int64_t window = m->context_tokens - m->max_tokens - cost(system) - cost(query);
+    return window < conf->history_tokens ? window : conf->history_tokens;
+}
+
+/* The first entry that still fits, going back from the newest by whole exchanges. */
+static size_t history_start(const struct context_read *context, int64_t room)
+{
+    size_t first = context->n;
+    while (first >= 2) {
+        room -= cost(context->entries[first - 1].text) + cost(context->entries[first - 2].text);
+        if (room < 0) break;
+        first -= 2;
+    }
+    return first;
+}
+
+struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
+                               const struct context_read *context, struct str query,
+                               const struct pictures *pictures)
+{
+    struct str system = str_of(conf->system_prompt);
+    size_t first = history_start(context, history_room(conf, m, system, query));
+    struct model_message *v = arena_new_array(a, struct model_message, context->n - first + 2);
+    size_t n = 0;
+    if (system.n) v[n++] = (struct model_message){ .role = MODEL_SYSTEM, .text = system };
+    for (size_t i = first; i < context->n; i++) v[n++] = message_of(&context->entries[i]);
+    v[n++] = (struct model_message){ MODEL_USER, query, pictures->v, m->sees ? pictures->n : 0 };
+
+    struct model_ask *ask = arena_new(a, struct model_ask);
+    *ask = (struct model_ask){ .messages = v, .n_messages = n };
+    return ask;
+}

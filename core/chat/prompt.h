@@ -1,0 +1,21 @@
+/*
+ * prompt - what the model is given: system prompt, as much history as fits, the question. Pure.
+ *
+ * Tokens are counted by tokens_estimate (core/model/model.h) and bounded by the smaller of
+ * chat.history_tokens and what the model's window leaves after its answer. History is dropped from
+ * the oldest, an exchange at a time.
+ */
+#pragma once
+#include "core/chat/turn.h"
+
+/* Rows of store_history (newest first: question, answer) -> context, oldest first. */
+void prompt_history(struct arena *a, const struct pg_rows *rows, int message_count,
+                    struct context_read *ret);
+
+/* Adds the addresses of a JSON array ("" = none) to `to`, which grows in the arena. */
+void prompt_pictures(struct arena *a, struct str array, struct pictures *to);
+
+/* pictures: those of the question; left out for a model that does not see. */
+struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
+                               const struct context_read *context, struct str query,
+                               const struct pictures *pictures);

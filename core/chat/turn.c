@@ -1,0 +1,617 @@
+/*
+ * turn: how one message is answered, from top to bottom.
+ *
+ * The steps are in the table at the end. A failure that a step can survive (Redis away, a refusing
+ * model) becomes a different reply; one that it cannot (PostgreSQL away, lease lost) ends the flow
+ * with the request as it is in the database, and the lane, or another process, claims it again.
+ */
+#include "core/chat/turn.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/metric.h"
+#include "core/chat/command.h"
+#include "core/chat/keeper.h"
+#include "core/chat/prompt.h"
+#include "core/store/conversation.h"
+
+#define TYPING_FIRST_MS 300
+#define TYPING_MS       4000 /* Telegram shows it for 5 s, Discord for 10 s */
+#define ATTEMPTS_MAX    5
+#define KEEP_RETRY_MS   500
+#define SAY_MAX         (64 << 20) /* /again repeats what a model wrote */
+
+enum {
+    STEP_CLAIM,
+    STEP_GATHER,
+    STEP_COMMAND,
+    STEP_LIMITS,
+    STEP_CONTEXT,
+    STEP_HISTORY,
+    STEP_ASK,
+    STEP_SETTLE,
+    STEP_KEEP,
+    STEP_DELIVER,
+    STEP_KEEP_WAIT,
+    STEP_N,
+};
+
+#define READ(result)                                                              \
+    METRIC(METRIC_COUNTER, "parley_context_reads_total", "result=\"" result "\"", \
+           "Context window reads from Redis")
+static struct metric m_context_hits = READ("hit"), m_context_misses = READ("miss");
+
+static struct turn *of_flow(struct flow *f)
+{
+    return container_of(f, struct turn, flow);
+}
+
+/* ---- what the steps have in common ---- */
+
+static enum flow_rc go(struct turn *t, uint16_t step)
+{
+    flow_goto(&t->flow, step);
+    return FLOW_NEXT;
+}
+
+void turn_say(struct turn *t, const char *fmt, ...)
+{
+    _cleanup_(buf_done) struct buf b = BUF_INIT(SAY_MAX);
+    va_list args;
+    va_start(args, fmt);
+    buf_vaddf(&b, fmt, args);
+    va_end(args);
+    t->reply = arena_dup(&t->arena, buf_str(&b));
+    t->notice = true;
+}
+
+/* End the request with a reason that the person is told. */
+static enum flow_rc refuse(struct turn *t, const char *outcome, const char *reason)
+{
+    t->outcome = outcome;
+    t->reason = reason;
+    return go(t, STEP_SETTLE);
+}
+
+struct outbound turn_outbound(const struct turn *t)
+{
+    const struct claimed *rq = &t->request;
+    return (struct outbound){
+        .where = { rq->workspace, rq->place, rq->thread },
+        .reply_to = rq->platform_message,
+        .request = rq->request,
+        .conversation = rq->conversation,
+        .n_parts = 1,
+        .notice = t->notice,
+        .ticket = rq->ticket,
+    };
+}
+
+const struct model *turn_model(const struct turn *t)
+{
+    const struct str choices[] = { t->request.model_override, t->request.preferred_model,
+                                   str_of(t->channel->model), str_of(t->chat->conf.model) };
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        const struct model *m = choices[i].n ? models_find(t->chat->models, choices[i]) : NULL;
+        if (m) return m;
+    }
+    return models_default(t->chat->models);
+}
+
+/* The person wanted it to end. The answer to /stop says so, but what stands there has to be
+ * finished: a preview, or a command's "is thinking". */
+static enum flow_rc stopped(struct turn *t)
+{
+    if (t->editor.message.n || t->request.ticket.n) turn_say(t, "_(stopped)_");
+    return refuse(t, "cancelled", "stopped by the person");
+}
+
+/* ---- claim: lease the request, fenced by its attempt number ---- */
+
+static enum flow_rc claim_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    store_claim(t->chat->store, &f->op, t->conversation, t->urgent, str_of(t->chat->owner),
+                t->chat->conf.lease_ms, &t->claim_rows);
+    return FLOW_WAIT;
+}
+
+/* What ends a request before anything is merged into it: what waits behind is judged by itself. */
+static enum flow_rc judge(struct turn *t)
+{
+    const struct claimed *rq = &t->request;
+    if (rq->attempt > ATTEMPTS_MAX) {
+        turn_say(t, "I tried %d times to answer this. Please ask again in other words.",
+                 ATTEMPTS_MAX);
+        return refuse(t, "refused", "too many attempts");
+    }
+    if (rq->stop_wanted) return stopped(t);
+    if (rq->age_ms > t->chat->conf.expire_ms) {
+        char age[CLOCK_SPAN_MAX];
+        clock_span((uint64_t)rq->age_ms, age);
+        turn_say(t, "This message waited for %s, so I did not answer it. Please send it again.",
+                 age);
+        return refuse(t, "expired", "older than expire");
+    }
+    return FLOW_NEXT;
+}
+
+/* The question is this one message, until others are merged into it. */
+static void question_reset(struct turn *t)
+{
+    t->pictures.n = 0;
+    prompt_pictures(&t->arena, t->request.pictures, &t->pictures);
+    char id[UUID_TEXT_MAX];
+    uuid_text(&t->request.message, id);
+    t->query = t->request.query;
+    t->answers = arena_printf(&t->arena, "{%s}", id);
+}
+
+static enum flow_rc claim_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    struct claimed *rq = &t->request;
+    if (!store_claimed(&t->claim_rows, rq)) {
+        t->done = true; /* answered meanwhile, or another process is at it */
+        return FLOW_STOP;
+    }
+    uuid_text(&rq->request, t->id);
+    t->channel = chat_channel(t->chat, rq->channel);
+    if (!t->channel) {
+        err_set(&f->err, ERR_CONF, "channel %.*s is not configured in this process",
+                STR_ARG(rq->channel));
+        return FLOW_STOP;
+    }
+    question_reset(t);
+    editor_init(&t->editor, t);
+    if (!rq->sending) return judge(t);
+    t->outcome = arena_cstr(&t->arena, rq->outcome);
+    delivery_resume(&t->delivery, t);
+    return go(t, STEP_DELIVER);
+}
+
+/* Two processes reached for one conversation: the index let the other one have it. */
+static enum flow_rc claim_failed(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    t->done = f->op.err.kind == ERR_REFUSED;
+    return FLOW_STOP;
+}
+
+/* ---- gather: in merge and interrupt mode, everything that waits is one question ---- */
+
+static enum flow_rc gather_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    bool merge = channel_queue(t->chat, t->channel) != QUEUE_WAIT || (t->lane && t->lane->merge);
+    if (!merge || command_find(t->request.query)) return FLOW_NEXT;
+    if (t->lane) t->lane->merge = false;
+    store_merge(t->chat->store, &f->op, &t->request, &t->rows);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc gather_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    question_reset(t); /* the rows have what an interrupted try had merged, too */
+    if (t->rows.n == 0) return FLOW_NEXT;
+    _cleanup_(buf_done) struct buf text = BUF_INIT((size_t)t->chat->conf.message_max * 8);
+    _cleanup_(buf_done) struct buf ids = BUF_INIT(1 << 20);
+    buf_add(&text, t->query);
+    buf_add(&ids, str_head(t->answers, t->answers.n - 1));
+    for (int i = 0; i < t->rows.n; i++) {
+        buf_addf(&text, "\n\n%.*s", STR_ARG(pg_rows_str(&t->rows, i, 0)));
+        buf_addf(&ids, ",%.*s", STR_ARG(pg_rows_str(&t->rows, i, 1)));
+        prompt_pictures(&t->arena, pg_rows_str(&t->rows, i, 2), &t->pictures);
+    }
+    buf_add_char(&ids, '}');
+    t->query = arena_dup(&t->arena, buf_str(&text));
+    t->answers = arena_dup(&t->arena, buf_str(&ids));
+    return FLOW_NEXT;
+}
+
+/* ---- command: what needs no model ---- */
+
+static enum flow_rc command_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    t->command = command_find(t->query);
+    if (!t->command) return FLOW_NEXT;
+    enum flow_rc rc = t->command->run(t, command_args(t->query));
+    return rc == FLOW_NEXT ? go(t, STEP_SETTLE) : rc;
+}
+
+static enum flow_rc command_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    if (t->command->done) t->command->done(t);
+    return go(t, t->asks ? STEP_LIMITS : STEP_SETTLE);
+}
+
+void turn_ask_anew(struct turn *t, struct str query, struct str answers, struct str pictures)
+{
+    t->asks = t->anew = true;
+    t->query = arena_dup(&t->arena, query);
+    t->answers = arena_dup(&t->arena, answers);
+    t->pictures.n = 0;
+    prompt_pictures(&t->arena, pictures, &t->pictures);
+}
+
+/* ---- limits: a person's messages a minute; Redis away is the cache's business, it counts by
+ * itself then ---- */
+
+static bool limit_next(struct turn *t, struct rate_ask *ask)
+{
+    const struct chat_conf *conf = &t->chat->conf;
+    int64_t per_user =
+        t->channel->rate_per_minute ? t->channel->rate_per_minute : conf->rate_per_minute;
+    *ask = (struct rate_ask){ .endpoint = "chat", .window_ms = 60000 };
+    if (t->limits_asked == 0 && ++t->limits_asked && per_user > 0) {
+        char user[UUID_TEXT_MAX];
+        uuid_text(&t->request.user, user);
+        ask->scope = RATE_USER;
+        ask->id = arena_dup(&t->arena, str_of(user));
+        ask->max = per_user;
+        return true;
+    }
+    if (t->limits_asked == 1 && ++t->limits_asked && conf->rate_ip_per_minute > 0 &&
+        t->request.ip.n) {
+        ask->scope = RATE_IP;
+        ask->id = t->request.ip;
+        ask->max = conf->rate_ip_per_minute;
+        return true;
+    }
+    return false;
+}
+
+static enum flow_rc limits_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    struct rate_ask ask;
+    if (t->request.attempt > 1 ||
+        !limit_next(t, &ask)) /* a second attempt was counted by the first */
+        return FLOW_NEXT;
+    cache_rate_take(t->chat->rate, &f->op, &ask, &t->rate);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc limits_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    if (t->rate.allowed) return go(t, STEP_LIMITS);
+    char wait[CLOCK_SPAN_MAX];
+    clock_span(t->rate.retry_after_ms, wait);
+    /* Told once; a notice for each of a thousand messages would be a flood of ours. But a command's
+     * "is thinking" must not stand there for ever. */
+    if (t->rate.first_refusal || t->request.ticket.n)
+        turn_say(
+            t,
+            "You are writing faster than I may answer. You can write again in %s; what you send before that "
+            "will not be answered.",
+            wait);
+    return refuse(t, "refused", "rate limit");
+}
+
+/* ---- context: the latest exchanges, from Redis if its copy is current, else from PostgreSQL ----
+ */
+
+static enum flow_rc context_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    cache_context_get(t->chat->redis, &f->op, &t->request.conversation,
+                      (size_t)t->chat->conf.history_messages, &t->arena, &t->context);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc context_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    bool current = t->context.n > 0 ? t->context.newest == t->request.message_count
+                                    : t->request.message_count == 0;
+    metric_add(current ? &m_context_hits : &m_context_misses, 1);
+    return current ? go(t, STEP_ASK) : FLOW_NEXT;
+}
+
+static enum flow_rc context_failed(struct flow *f)
+{
+    metric_add(&m_context_misses, 1);
+    return of_flow(f)->request.message_count == 0 ? go(of_flow(f), STEP_ASK) : FLOW_NEXT;
+}
+
+static enum flow_rc history_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    store_history(t->chat->store, &f->op, t->request.conversation,
+                  t->chat->conf.history_messages / 2, &t->rows);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc history_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    prompt_history(&t->arena, &t->rows, t->request.message_count, &t->context);
+    cache_context_fill(t->chat->redis, &t->request.conversation, &t->context);
+    return FLOW_NEXT;
+}
+
+/* ---- ask: the model writes; the person watches ---- */
+
+static void on_typing(struct timer *timer)
+{
+    struct turn *t = container_of(timer, struct turn, typing);
+    struct outbound out = turn_outbound(t);
+    t->channel->type->typing(t->channel, &out.where);
+    timer_set(t->chat->loop, timer, TYPING_MS);
+}
+
+static void on_piece(void *ctx, struct str piece)
+{
+    editor_grew(&((struct turn *)ctx)->editor, piece);
+}
+
+static enum flow_rc ask_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    if (t->stop == TURN_STOPPED) return stopped(t);
+    t->model = turn_model(t);
+    struct context_read past = t->context;
+    if (t->anew && past.n >= 2) past.n -= 2;
+    struct model_ask *ask =
+        prompt_build(&t->arena, &t->chat->conf, t->model, &past, t->query, &t->pictures);
+    if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
+    model_ask(t->chat->models, t->model, &f->op, ask, on_piece, t, &t->answer);
+    return FLOW_WAIT;
+}
+
+/* Interrupted: the question is asked anew, together with what interrupted it. */
+static enum flow_rc ask_anew(struct turn *t)
+{
+    t->stop = TURN_GOES_ON;
+    model_answer_done(&t->answer);
+    t->answer = (struct model_answer){ .tries = 0 };
+    editor_restart(&t->editor);
+    return go(t, STEP_GATHER);
+}
+
+static enum flow_rc ask_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    timer_clear(t->chat->loop, &t->typing);
+    if (t->stop == TURN_INTERRUPTED) return ask_anew(t);
+    if (t->stop == TURN_STOPPED && t->answer.text.n == 0) return stopped(t);
+    if (str_trim(buf_str(&t->answer.text)).n == 0) {
+        turn_say(t, "The model %s gave an empty answer. Please ask again.", t->model->name);
+        return refuse(t, "refused", "empty answer");
+    }
+    const char *mark = t->stop == TURN_STOPPED ? "\n\n_(stopped)_"
+                       : t->answer.finish == MODEL_CUT
+                           ? "\n\n_(the connection to the model broke here)_"
+                       : t->answer.finish == MODEL_LENGTH ? "\n\n_(cut: the model's length limit)_"
+                                                          : "";
+    t->reply = arena_printf(&t->arena, "%.*s%s", STR_ARG(buf_str(&t->answer.text)), mark);
+    t->outcome = t->stop == TURN_STOPPED ? "cancelled" : "answered";
+    return FLOW_NEXT;
+}
+
+static enum flow_rc ask_failed(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    const struct err *why = &f->op.err;
+    timer_clear(t->chat->loop, &t->typing);
+    log_warn("turn", "model failed, telling the person",
+             "turn=%s model=%s kind=%s pieces=%d text=%s", t->id, t->model->name,
+             err_rule(why->kind)->name, t->answer.text.n > 0, log_quote(str_of(why->msg)));
+    if (t->answer.text.n > 0) {
+        t->answer.finish = MODEL_CUT;
+        return ask_done(f);
+    }
+    if (why->kind == ERR_LIMIT && why->retry_after_ms > 0) {
+        char wait[CLOCK_SPAN_MAX];
+        clock_span(why->retry_after_ms, wait);
+        turn_say(t, "The model %s is over its limit. Please try again in %s.", t->model->name,
+                 wait);
+    } else {
+        turn_say(
+            t,
+            "I could not get an answer from the model %s: %s. Please try again, or choose another with /model.",
+            t->model->name, err_rule(why->kind)->user_text);
+    }
+    return refuse(t, "refused", arena_cstr(&t->arena, str_of(why->msg)));
+}
+
+/* ---- settle: a preview that is on its way must come back, so that its message can become the
+ * answer ---- */
+
+static enum flow_rc settle_start(struct flow *f)
+{
+    return editor_settle(&of_flow(f)->editor, &f->op) ? FLOW_WAIT : FLOW_NEXT;
+}
+
+static enum flow_rc settle_failed(struct flow *f)
+{
+    (void)f; /* the preview may stay behind; the answer is sent as a message of its own */
+    return FLOW_NEXT;
+}
+
+/* ---- keep: reply, usage and deliveries in one commit, before the final text is sent ---- */
+
+/* Once: a second try keeps the same ids. */
+static void reply_prepare(struct turn *t)
+{
+    t->prepared = true;
+    t->delivery.message = uuid_v7();
+    t->parts = t->reply.n > 0 ? delivery_cut(&t->delivery, t) : STR("[]");
+}
+
+static enum flow_rc keep_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    if (!t->prepared) reply_prepare(t);
+    const struct model_usage *usage = &t->answer.usage;
+    bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0;
+    const struct reply_row row = {
+        .request = t->request.request,
+        .reply = t->delivery.message,
+        .conversation = t->request.conversation,
+        .attempt = t->request.attempt,
+        .query = t->query,
+        .answers = t->answers,
+        .content = t->reply,
+        .notice = t->notice,
+        .outcome = str_of(t->outcome),
+        .reason = str_of(t->reason),
+        .model = str_of(t->model && !t->notice ? t->model->name : ""),
+        .prompt_tokens = counted ? usage->prompt_tokens : -1,
+        .completion_tokens = counted ? usage->completion_tokens : -1,
+        .latency_ms = (int64_t)(clock_ms() - t->began_ms),
+        .parts = t->parts,
+        .n_parts = t->delivery.n_parts,
+    };
+    store_keep(t->chat->store, &f->op, &row, &t->rows);
+    return FLOW_WAIT;
+}
+
+static void context_grew(struct turn *t)
+{
+    const struct context_entry entries[] = {
+        { t->message_count - 1, CONTEXT_USER, t->query },
+        { t->message_count, CONTEXT_ASSISTANT, t->reply },
+    };
+    cache_context_push(t->chat->redis, &t->request.conversation, entries, 2, t->message_count == 2,
+                       (size_t)t->chat->conf.history_messages);
+}
+
+static enum flow_rc keep_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    /* Kept by a try whose outcome got lost, or our lease has passed on: the next claim tells. */
+    if (t->rows.n == 0) {
+        err_set(&f->err, ERR_CANCELLED, "the lease was lost, or it is kept already");
+        return FLOW_STOP;
+    }
+    t->message_count = (int)pg_rows_i64(&t->rows, 0, 1);
+    if (!t->notice && t->reply.n > 0) context_grew(t);
+    if (t->reply.n == 0) {
+        t->done = t->more = true; /* what waits behind it is for the next claim to find out */
+        return FLOW_STOP;
+    }
+    return FLOW_NEXT;
+}
+
+/* PostgreSQL away: the answer waits here. What was kept after all is not kept twice. */
+static enum flow_rc keep_failed(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    if (store_refused(&f->op.err)) return FLOW_STOP;
+    log_warn("turn", "reply not kept yet, trying again", "turn=%s text=%s", t->id,
+             log_quote(str_of(f->op.err.msg)));
+    return go(t, STEP_KEEP_WAIT);
+}
+
+static enum flow_rc keep_wait_start(struct flow *f)
+{
+    op_sleep(&f->op, KEEP_RETRY_MS);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc keep_wait_done(struct flow *f)
+{
+    return go(of_flow(f), STEP_KEEP);
+}
+
+/* ---- deliver: a child flow, delivery.c ---- */
+
+static enum flow_rc deliver_start(struct flow *f)
+{
+    flow_call(f, &of_flow(f)->delivery.flow, &delivery_flow);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc deliver_done(struct flow *f)
+{
+    of_flow(f)->done = true;
+    return FLOW_STOP;
+}
+
+/* ---- the end, on every path ---- */
+
+static void turn_end(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    bool claimed = t->request.attempt > 0;
+    if (claimed && t->channel) turn_log(t);
+    if (claimed && !t->done) keeper_requeue(t->chat, t->request.request, t->request.attempt);
+    if (t->lane) lane_turn_ended(t->lane, t->done, t->more);
+    if (!uuid_is_nil(&t->next) && !t->chat->draining) lane_notify(t->chat, t->next, QUEUE_WAIT);
+    timer_clear(t->chat->loop, &t->typing);
+    editor_done(&t->editor);
+    model_answer_done(&t->answer);
+    pg_rows_done(&t->rows);
+    pg_rows_done(&t->claim_rows);
+    arena_done(&t->arena);
+    free(t);
+}
+
+static const struct flow_step turn_steps[] = {
+    [STEP_CLAIM] = { "claim", claim_start, claim_done, claim_failed },
+    [STEP_GATHER] = { "gather", gather_start, gather_done, NULL },
+    [STEP_COMMAND] = { "command", command_start, command_done, NULL },
+    [STEP_LIMITS] = { "limits", limits_start, limits_done, NULL },
+    [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
+    [STEP_HISTORY] = { "history", history_start, history_done, NULL },
+    [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
+    [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },
+    [STEP_KEEP] = { "keep", keep_start, keep_done, keep_failed },
+    [STEP_DELIVER] = { "deliver", deliver_start, deliver_done, NULL },
+    [STEP_KEEP_WAIT] = { "keep_wait", keep_wait_start, keep_wait_done, NULL },
+};
+/* No budget: each wait has a deadline, and a delivery may have to wait for hours. */
+const struct flow_kind turn_flow = { "turn", turn_steps, STEP_N, 0, turn_end };
+
+/* ---- public ---- */
+
+void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent)
+{
+    struct turn *t = mem_new(struct turn);
+    t->chat = chat;
+    t->lane = lane;
+    t->conversation = conversation;
+    t->urgent = urgent;
+    t->began_ms = clock_ms();
+    t->outcome = "answered";
+    t->reason = "";
+    t->typing.fire = on_typing;
+    arena_init(&t->arena);
+    if (lane) lane->turn = t;
+    flow_start(&t->flow, &turn_flow, chat->loop, &chat->turns);
+}
+
+/* The op of "ask" ends early: cancelled without a sound, then finished by us, so that the step goes
+ * on as usual. */
+static bool cut_answer(struct turn *t, enum turn_stop stop)
+{
+    if (t->flow.at != STEP_ASK || t->stop != TURN_GOES_ON || !op_busy(&t->flow.op)) return false;
+    t->stop = stop;
+    op_cancel(&t->flow.op);
+    op_sleep(&t->flow.op, 0);
+    return true;
+}
+
+bool turn_stop(struct turn *t)
+{
+    bool soon = t->request.attempt > 0 && t->flow.at < STEP_ASK && t->stop == TURN_GOES_ON &&
+                !command_find(t->query);
+    if (soon) t->stop = TURN_STOPPED;
+    return soon || cut_answer(t, TURN_STOPPED);
+}
+
+void turn_interrupt(struct turn *t)
+{
+    cut_answer(t, TURN_INTERRUPTED);
+}
+
+void turn_lost(struct turn *t)
+{
+    t->done = true;
+    flow_stop(&t->flow, ERR_CANCELLED, "the lease was lost");
+}

@@ -1,0 +1,94 @@
+/*
+ * turn - one answer: claim the request, think, keep, deliver. Read turn.c top to bottom.
+ */
+#pragma once
+#include "core/base/arena.h"
+#include "core/cache/context.h"
+#include "core/cache/rate.h"
+#include "core/chat/delivery.h"
+#include "core/chat/editor.h"
+#include "core/chat/lane.h"
+#include "core/model/model.h"
+#include "core/store/request.h"
+
+enum turn_stop {
+    TURN_GOES_ON,
+    TURN_STOPPED /* by the person */,
+    TURN_INTERRUPTED /* by a newer message */
+};
+
+extern const struct flow_kind turn_flow;
+
+struct turn {
+    struct flow flow;
+    struct chat *chat;
+    struct lane *lane; /* NULL: an urgent request, beside the lanes */
+    struct channel *channel;
+    struct arena arena;     /* everything of this turn */
+    char id[UUID_TEXT_MAX]; /* the request's: in every log line */
+    uint64_t began_ms;
+
+    struct uuid conversation, urgent;
+    struct uuid
+        next; /* /new: the conversation that goes on when this turn is over; nil = none waits */
+    struct claimed request; /* strings live in claim_rows */
+    struct pg_rows claim_rows, rows;
+    const struct command *command;
+    struct str query;   /* with everything merged into it */
+    struct str answers; /* "{uuid,...}" */
+    struct pictures {
+        struct str *v; /* addresses of what they sent along */
+        size_t n;
+    } pictures;
+    bool asks; /* the command has a question for the model: `query` */
+    bool anew; /* of the last exchange: it is not history for this one */
+
+    struct rate_answer rate;
+    int limits_asked; /* of the person, of the address */
+    struct context_read context;
+    const struct model *model;
+    struct model_answer answer;
+    struct timer typing;
+
+    struct str reply; /* what the person gets */
+    bool notice;      /* it comes from Parley itself */
+    const char *outcome, *reason;
+    bool prepared;     /* parts and ids of the reply are made */
+    struct str parts;  /* JSON for the store */
+    int message_count; /* of the conversation, after keep */
+
+    struct editor editor;
+    struct delivery delivery;
+    enum turn_stop stop;
+    unsigned missed_renewals;
+    bool done; /* the request is finished, or not ours */
+    bool more; /* another one waits behind it */
+};
+
+/* urgent: nil, or the one request to run beside the conversation's lane (then lane is NULL). */
+void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent);
+
+/* End the answer here: what is written is kept and delivered. False: too late, or nothing to stop.
+ * A turn that does not ask the model yet will not. */
+bool turn_stop(struct turn *t);
+
+/* Ask the question anew, together with what has come since. No-op unless the model is writing. */
+void turn_interrupt(struct turn *t);
+
+/* The lease passed to another process: stop without writing anything. */
+void turn_lost(struct turn *t);
+
+/* For commands: the model is to answer `query` once more, which the last exchange was about. */
+void turn_ask_anew(struct turn *t, struct str query, struct str answers, struct str pictures);
+
+/* For commands: the reply, as a notice of ours. */
+void turn_say(struct turn *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The model that will answer here: the conversation's choice, the person's, the channel's, the
+ * process's. */
+const struct model *turn_model(const struct turn *t);
+
+/* Its line in the log, and its metrics. From the turn's end. */
+void turn_log(const struct turn *t);
+
+struct outbound turn_outbound(const struct turn *t); /* place and ids filled in */

@@ -1,0 +1,197 @@
+/*
+ * model - which models there are: read from the configuration, or found by discover.c when it names
+ * none. The first is the default.
+ */
+#include "core/base/mem.h"
+#include "core/model/models.h"
+#include "core/model/types.h"
+
+#define KEYS_MAX 48
+
+const struct model_type *const model_types[] = { &model_openai, &model_demo, NULL };
+
+const struct conf_field model_fields[] = {
+    { "name", CONF_STR, offsetof(struct model, name),
+      .help = "What people call it: /model NAME. The first of the list is the default." },
+    { "model", CONF_STR, offsetof(struct model, model),
+      .help = "What the backend calls it. Empty = the name." },
+    { "context_tokens", CONF_INT, offsetof(struct model, context_tokens), .def = "32768",
+      .min = 256, .max = 100000000, .help = "Its window: question, history and answer together." },
+    { "max_tokens", CONF_INT, offsetof(struct model, max_tokens), .def = "4096", .min = 0,
+      .max = 10000000,
+      .help = "The longest answer, what it thinks included; 0 = what the server allows." },
+    { "sees", CONF_BOOL, offsetof(struct model, sees), .def = "false",
+      .help = "It can look at pictures: their addresses are handed on." },
+    { "connect_timeout", CONF_DURATION, offsetof(struct model, connect_ms), .def = "5s", .min = 100,
+      .max = 60000, .help = "For a connection." },
+    { "first_token_timeout", CONF_DURATION, offsetof(struct model, first_token_ms), .def = "60s",
+      .min = 100, .max = 3600000,
+      .help = "Until the answer begins. Local models may have to be loaded first." },
+    { "idle_timeout", CONF_DURATION, offsetof(struct model, idle_ms), .def = "60s", .min = 100,
+      .max = 3600000, .help = "Between two pieces of the answer." },
+    { "total_timeout", CONF_DURATION, offsetof(struct model, total_ms), .def = "5m", .min = 100,
+      .max = 3600000, .help = "For the whole answer, all tries included." },
+    { "tries", CONF_INT, offsetof(struct model, tries), .def = "3", .min = 1, .max = 10,
+      .help = "How often to ask until the answer begins. Afterwards it is never asked again." },
+    { "reply_max", CONF_SIZE, offsetof(struct model, reply_max), .def = "256KB", .min = 1024,
+      .max = 16777216, .help = "A longer answer is cut here." },
+    CONF_END,
+};
+
+static const struct model_type *type_find(const char *name)
+{
+    for (const struct model_type *const *t = model_types; *t; t++)
+        if (strcmp((*t)->name, name) == 0) return *t;
+    return NULL;
+}
+
+/* One table fills the common part and another the type's: each must know the other's keys. */
+static const char *const *keys_of(const struct conf_field *fields, const char *keys[KEYS_MAX])
+{
+    size_t n = 0;
+    keys[n++] = "type";
+    for (; fields->key && n < KEYS_MAX - 1; fields++) keys[n++] = fields->key;
+    keys[n] = NULL;
+    return keys;
+}
+
+static enum err_kind model_read(struct conf_doc *doc, struct conf_group *g, struct model *m,
+                                struct err *why)
+{
+    const char *keys[KEYS_MAX];
+    enum err_kind kind =
+        conf_read(doc, g, "models", model_fields, keys_of(m->type->fields, keys), m, why);
+    if (kind != ERR_NONE) return kind;
+    return conf_read(doc, g, "models", m->type->fields, keys_of(model_fields, keys), m, why);
+}
+
+struct model *models_make(struct models *models, const struct model_type *type,
+                          struct conf_group *g, struct err *why)
+{
+    if (models->n_made == MODELS_MAX) {
+        err_set(why, ERR_CONF, "more than %d models", MODELS_MAX);
+        return NULL;
+    }
+    struct model *m = mem_alloc(type->size);
+    models->made[models->n_made++] = m;
+    m->type = type;
+    return model_read(models->doc, g, m, why) == ERR_NONE ? m : NULL;
+}
+
+void models_add(struct models *models, const struct model *m)
+{
+    models->list[models->n++] = m;
+}
+
+static enum err_kind name_check(const struct models *models, const struct model *m, struct err *why)
+{
+    struct str name = str_of(m->name);
+    if (!name.n) return err_set(why, ERR_CONF, "a model must have a name");
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] <= ' ')
+            return err_set(why, ERR_CONF, "a name without spaces, please: people type it");
+    if (models_find(models, name))
+        return err_set(why, ERR_CONF, "another model is named \"%s\"", m->name);
+    return ERR_NONE;
+}
+
+static enum err_kind model_configure(struct models *models, struct conf_group *g, struct err *why)
+{
+    const char *type_name = conf_peek(g, "type");
+    const struct model_type *type = type_find(type_name);
+    if (!type) {
+        err_set(why, ERR_CONF, "no model type is named \"%s\"", type_name);
+        return conf_blame(models->doc, g, "type", why);
+    }
+    const struct model *m = models_make(models, type, g, why);
+    if (!m) return ERR_CONF;
+    const char *key = "name";
+    enum err_kind kind = name_check(models, m, why);
+    if (kind == ERR_NONE && type->check) kind = type->check(m, &key, why);
+    if (kind != ERR_NONE) return conf_blame(models->doc, g, key, why);
+    models_add(models, m);
+    return ERR_NONE;
+}
+
+static enum err_kind models_read(struct models *models, struct err *why)
+{
+    size_t n = conf_groups(models->doc, "models");
+    for (size_t i = 0; i < n; i++) {
+        struct conf_group *g = conf_group_at(models->doc, "models", i);
+        enum err_kind kind = model_configure(models, g, why);
+        if (kind != ERR_NONE) return kind;
+    }
+    if (n > 0 || models_from_environment(models)) return ERR_NONE;
+
+    struct model *demo = models_make(models, &model_demo, NULL, why);
+    if (!demo) return ERR_CONF;
+    demo->name = "demo";
+    models_add(models, demo);
+    models->probing_useful = true;
+    return ERR_NONE;
+}
+
+enum err_kind models_open(struct loop *loop, struct http_client *http, struct conf_doc *doc,
+                          struct models **ret, struct err *why)
+{
+    struct models *models = mem_new(struct models);
+    models->loop = loop;
+    models->http = http;
+    models->doc = doc;
+    arena_init(&models->strings);
+    op_init(&models->probe, loop, NULL);
+    enum err_kind kind = models_read(models, why);
+    if (kind != ERR_NONE)
+        models_close(models);
+    else
+        *ret = models;
+    return kind;
+}
+
+void models_close(struct models *models)
+{
+    op_cancel(&models->probe);
+    http_reply_done(&models->probe_reply);
+    for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);
+    arena_done(&models->strings);
+    free(models);
+}
+
+const struct model *models_default(const struct models *models)
+{
+    return models->list[0];
+}
+
+const struct model *models_find(const struct models *models, struct str name)
+{
+    for (size_t i = 0; i < models->n; i++)
+        if (str_eq_nocase(str_of(models->list[i]->name), name)) return models->list[i];
+    return NULL;
+}
+
+size_t models_count(const struct models *models)
+{
+    return models->n;
+}
+
+const struct model *models_at(const struct models *models, size_t i)
+{
+    return i < models->n ? models->list[i] : NULL;
+}
+
+void models_example(struct buf *to)
+{
+    buf_add_cstr(to, "# The language models. Without any: OPENAI_API_KEY (and OPENAI_BASE_URL, "
+                     "OPENAI_MODEL) of the\n# environment, else an Ollama on this machine, else a "
+                     "demo.\n# models = (\n");
+    for (const struct model_type *const *t = model_types; *t; t++) {
+        struct conf_field all[KEYS_MAX];
+        size_t n = 0;
+        for (const struct conf_field *f = model_fields; f->key; f++) all[n++] = *f;
+        for (const struct conf_field *f = (*t)->fields; f->key && n < KEYS_MAX - 1; f++)
+            all[n++] = *f;
+        all[n] = (struct conf_field)CONF_END;
+        conf_example_item(to, (*t)->name, (*t)->help, all, !t[1]);
+    }
+    buf_add_cstr(to, "# );\n\n");
+}

@@ -1,0 +1,156 @@
+/*
+ * model - asking a language model and streaming its answer. A backend is a codec (struct
+ * model_type: one file, and one line in model_types); model.c knows which models there are, ask.c
+ * owns HTTP, deadlines, retries, streaming and usage.
+ */
+#pragma once
+#include "core/base/arena.h"
+#include "core/base/conf.h"
+#include "core/base/err.h"
+#include "core/loop/op.h"
+#include "core/net/http_client.h"
+
+enum model_role { MODEL_SYSTEM, MODEL_USER, MODEL_ASSISTANT };
+struct model_message {
+    enum model_role role;
+    struct str text;
+    const struct str *pictures; /* addresses (https) that the backend can fetch; only if m->sees */
+    size_t n_pictures;
+};
+
+struct model_ask {
+    const struct model_message *messages; /* oldest first */
+    size_t n_messages;
+    uint32_t max_tokens; /* 0 = the model's configured maximum */
+};
+
+struct model_usage {
+    int64_t prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens;
+    bool known; /* the backend said so; otherwise estimated */
+};
+
+enum model_finish {
+    MODEL_STOP,
+    MODEL_LENGTH, /* the model's limit or our reply_max */
+    MODEL_FILTER,
+    MODEL_TOOL,
+    MODEL_CUT /* ended without its end marker */
+};
+
+/* Where a decoder puts what it finds. */
+struct model_sink {
+    void (*text)(struct model_sink *sink, struct str piece); /* whole code points, no U+0000 */
+    struct model_usage usage;
+    enum model_finish finish;
+    bool alive; /* the model works, though what it writes is not shown (reasoning) */
+    bool ended; /* the end marker came */
+};
+
+struct model; /* one configured model: "models = ( { name = ...; type = ...; } )" */
+
+struct model_decoder; /* the codec's state of one answer */
+struct model_type {
+    const char *name;
+    const char *help;                /* one sentence for the example file */
+    const struct conf_field *fields; /* into a struct whose first member is struct model */
+    size_t size;
+    /* What the field table cannot say; NULL = nothing. ret_key names the field to blame. */
+    enum err_kind (*check)(const struct model *m, const char **ret_key, struct err *why);
+    /* body and headers of the request, allocated from `arena`; sets rq->url, headers, body */
+    enum err_kind (*encode)(const struct model *m, const struct model_ask *ask, struct arena *arena,
+                            struct http_request *rq, struct err *why);
+    struct model_decoder *(*decoder_new)(const struct model *m, struct model_sink *sink);
+    /*
+     * Any chunking. content_type as the server sent it (some answer unstreamed). end: no more bytes
+     * will come. An error that the backend reports inside its answer is classified as by refusal.
+     */
+    enum err_kind (*decode)(struct model_decoder *d, struct str content_type, struct str bytes,
+                            bool end, struct err *why);
+    void (*decoder_free)(struct model_decoder *d);
+    /* A status other than 2xx, and its body -> kind, text, retry_after_ms. Pure. */
+    enum err_kind (*refusal)(int http_status, struct str body, uint32_t retry_hint_ms,
+                             struct err *why);
+    /* Instead of all of the above but check: an answer made in the process, written in pieces by
+     * ask.c (demo). */
+    void (*local)(const struct model *m, const struct model_ask *ask, struct buf *ret);
+};
+extern const struct model_type *const model_types[]; /* NULL-terminated: the registration */
+
+/* Fields that every model has; a type's struct begins with it. */
+struct model {
+    const struct model_type *type;
+    const char *name;  /* what people say: /model NAME */
+    const char *model; /* what the backend calls it; "" = name */
+    int64_t context_tokens, max_tokens;
+    int64_t connect_ms, first_token_ms, idle_ms, total_ms;
+    bool sees;         /* it can look at pictures */
+    int64_t tries;     /* in all, before the first piece was shown */
+    int64_t reply_max; /* bytes */
+};
+extern const struct conf_field model_fields[]; /* the common ones */
+/* What the backend calls it. */
+static inline const char *model_id(const struct model *m)
+{
+    return *m->model ? m->model : m->name;
+}
+
+struct models;
+/*
+ * Read the list "models" of the configuration; when it is empty, the first that works of:
+ * OPENAI_API_KEY (with OPENAI_BASE_URL, OPENAI_MODEL), an Ollama that answers on 127.0.0.1:11434
+ * (or OLLAMA_HOST; probed by models_probe), demo.
+ * doc      outlives the models: it owns their strings
+ */
+enum err_kind models_open(struct loop *loop, struct http_client *http, struct conf_doc *doc,
+                          struct models **ret, struct err *why);
+void models_close(struct models *m); /* no model_ask is under way */
+/*
+ * Find out whether Ollama is there, when nothing else is configured: finishes within 1 s, never
+ * fails. If it is, its models take the place of demo.
+ */
+void models_probe(struct models *m, struct op *op);
+const struct model *models_default(const struct models *m);
+const struct model *models_find(const struct models *m, struct str name); /* NULL: no such */
+size_t models_count(const struct models *m);
+const struct model *models_at(const struct models *m, size_t i);
+/* The list "models" of the example configuration, all of it commented out. */
+void models_example(struct buf *to);
+
+struct model_answer {
+    struct buf text; /* all of it, valid UTF-8; kept even when the op failed midway */
+    struct model_usage usage;
+    enum model_finish finish;
+    unsigned tries;
+    uint32_t first_token_ms, total_ms;
+};
+void model_answer_done(struct model_answer *a);
+
+/*
+ * Ask the model and stream its reply. Retries before the first piece are made inside (m->tries).
+ * ask        borrowed until the op ends
+ * on_text    called from the loop with each new piece; it may cancel the op; never called after
+ * ret        zero-initialised by the caller, alive until the op ends; text grows while pieces come
+ * op         succeeds with text; one longer than m->reply_max is cut, with finish MODEL_LENGTH.
+ *            Fails with
+ *              ERR_LIMIT    err.retry_after_ms set: too many requests. 0: the conversation is
+ *                           longer than the model's context
+ *              ERR_TIMEOUT  no first piece, nothing for idle_ms, or not through after total_ms
+ *              ERR_IO       the server is away, overloaded or failing
+ *              ERR_UNKNOWN  the answer broke off
+ *              ERR_PROTO    it cannot be understood, or ended without any text
+ *              ERR_AUTH     key refused, or no credit: an operator must act
+ *              ERR_REFUSED, ERR_NOT_FOUND, ERR_CONF
+ *            If pieces came, the text so far is in ret and finish is MODEL_CUT.
+ * Cancel closes the connection, which tells the backend to stop generating; ret keeps what came.
+ */
+void model_ask(struct models *models, const struct model *m, struct op *op,
+               const struct model_ask *ask, void (*on_text)(void *ctx, struct str piece), void *ctx,
+               struct model_answer *ret);
+
+/*
+ * Tokens of a text by the class-based estimator documented in tokens.c: on tried samples at most
+ * some 15 % under for paragraphs, a quarter for single lines.
+ */
+int64_t tokens_estimate(struct str text);
+/* What a whole request costs: the texts and what each message adds. */
+int64_t tokens_of_ask(const struct model_ask *ask);

@@ -1,0 +1,35 @@
+/*
+ * models - the list of models from the inside: for the files of this folder only.
+ */
+#pragma once
+#include "core/model/model.h"
+
+#define MODELS_MAX 64
+
+struct models {
+    struct loop *loop;
+    struct http_client *http;
+    struct conf_doc *doc;
+    struct arena strings;
+    const struct model *list[MODELS_MAX];
+    size_t n;
+    struct model *made[MODELS_MAX]; /* all of them, to be freed; a list that was replaced stays */
+    size_t n_made;
+    bool probing_useful; /* nothing is configured: Ollama may take demo's place */
+    struct op probe;
+    struct op *probe_waiter;
+    char *probe_url;
+    struct http_request probe_request;
+    struct http_reply probe_reply;
+};
+
+/*
+ * A model of `type`, filled from `g` (NULL = all defaults), not in the list yet. Owned by `models`.
+ * NULL: ERR_CONF as conf_read, or one model too many.
+ */
+struct model *models_make(struct models *models, const struct model_type *type,
+                          struct conf_group *g, struct err *why);
+void models_add(struct models *models, const struct model *m);
+
+/* discover.c: without configuration. False: the environment names no model. */
+bool models_from_environment(struct models *models);

@@ -1,0 +1,26 @@
+/*
+ * policy - what a failure of a model means, and whether to ask again. Pure, and the same for every
+ * backend.
+ */
+#pragma once
+#include "core/base/err.h"
+#include "core/base/str.h"
+
+/* A refusal as a backend worded it; what it did not say is empty. */
+struct policy_refusal {
+    int status;            /* of HTTP, or a code of that kind inside the body; 0 = none */
+    struct str code, type; /* "insufficient_quota", "server_error" */
+    struct str message;    /* for people; quoted with what looks like a key masked */
+    uint32_t hint_ms;      /* how long the server asks to wait; 0 = it does not */
+};
+/* Returns the kind and sets *why: text and retry_after_ms. */
+enum err_kind policy_refused(const struct policy_refusal *r, struct err *why);
+
+struct policy_try {
+    unsigned n, max;          /* this was try n of max */
+    bool shown;               /* the person has seen a piece: never again */
+    bool sent;                /* the request may have reached the server */
+    const char *should_retry; /* the header x-should-retry: "true", "false" or "" */
+};
+/* True: ask again after *ret_wait_ms. */
+bool policy_again(const struct policy_try *t, const struct err *why, uint32_t *ret_wait_ms);

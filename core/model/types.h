@@ -1,0 +1,21 @@
+/*
+ * types - the backends there are, each in a file of its name, and what discover.c must know of them
+ * to configure one by itself.
+ */
+#pragma once
+#include "core/model/model.h"
+
+/* Any server that speaks OpenAI's chat completions. */
+struct openai {
+    struct model base;
+    const char *base_url; /* up to and including /v1 */
+    const char *api_key;  /* "" = none is sent */
+    const char *organization, *project;
+    struct conf_list headers; /* "Name: value" */
+    bool stream, stream_usage;
+    int max_tokens_field;
+    double temperature; /* < 0 = not sent */
+};
+enum { OPENAI_MAX_COMPLETION_TOKENS, OPENAI_MAX_TOKENS, OPENAI_NO_MAX_TOKENS };
+
+extern const struct model_type model_openai, model_demo;

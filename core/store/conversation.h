@@ -1,0 +1,43 @@
+/*
+ * conversation - what a place's conversation is and was: edits, moves, /new, the chosen model,
+ * history.
+ */
+#pragma once
+#include "core/store/request.h"
+
+/* The person changed a message that still waits: rq->channel, place, thread, platform_message,
+ * query. */
+void store_edit(struct store *s, struct op *op, const struct request_new *rq, struct pg_rows *rows);
+
+/* They took it back: it is cancelled, if it still waits. The same fields, without the query. */
+void store_withdraw(struct store *s, struct op *op, const struct request_new *rq,
+                    struct pg_rows *rows);
+
+/* The place has a new channel id; its conversations go along. */
+void store_move(struct store *s, struct op *op, struct str channel, struct str from_place,
+                struct str to_place);
+
+/*
+ * End the conversation of `c`: what waits behind that request, or comes next, begins another.
+ * next     the id of the new one, should something wait already
+ * Rows: the new conversation if something waits in it. Repeating it changes nothing.
+ */
+void store_end_conversation(struct store *s, struct op *op, const struct claimed *c,
+                            struct uuid next, struct pg_rows *rows);
+
+/* Where somebody wrote on this channel within the last `days`, the latest first. Rows: place,
+ * workspace, direct. */
+void store_places(struct store *s, struct op *op, struct str channel, int64_t days, int64_t limit,
+                  struct pg_rows *rows);
+
+/* model: "" = back to the default. */
+void store_set_model(struct store *s, struct op *op, struct uuid conversation, struct str model);
+
+/* The newest answered exchanges, newest first, at most `limit`. Rows: question, answer. */
+void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
+                   struct pg_rows *rows);
+
+/* The newest reply of a model in the conversation, and what it answered. Rows: content, question,
+ * "{uuid,...}" of the messages answered, pictures ("" = none). */
+void store_last_reply(struct store *s, struct op *op, struct uuid conversation,
+                      struct pg_rows *rows);

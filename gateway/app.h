@@ -1,0 +1,35 @@
+/*
+ * app - one process of Parley: everything opened in order, closed in the reverse.
+ */
+#pragma once
+#include "core/chat/chat.h"
+#include "core/model/model.h"
+#include "core/store/store.h"
+#include "gateway/settings.h"
+
+struct app {
+    const char *conf_path; /* NULL = defaults */
+    struct settings *settings;
+    struct loop loop;
+    char owner[64]; /* host:pid:random, unique for every life of a process */
+    struct pg *pg;
+    struct store store;
+    struct redis *redis;
+    struct http_client *client;
+    struct ws_clients *ws;
+    struct models *models;
+    struct http_server *server; /* NULL until app_listen */
+    struct chat chat;
+    struct channel_host host;
+};
+
+/* Everything but the listening socket and the channels' connections. On failure nothing is left
+ * open. */
+enum err_kind app_open(struct app *app, const char *conf_path, struct err *why);
+enum err_kind app_listen(struct app *app, struct err *why);
+void app_close(struct app *app);
+
+/* Run the loop until `op`, begun by the caller with on_app_op as its done, is through. Returns its
+ * err's kind. */
+enum err_kind app_wait(struct app *app, struct op *op);
+void on_app_op(struct op *op);

@@ -1,0 +1,150 @@
+/* check: the doctor. One line a subject, "ok", "warn" or "FAIL", and an exit status that a script
+ * can use. */
+#include "core/base/log.h"
+#include "core/store/migrate.h"
+#include "gateway/app.h"
+#include "gateway/channels.h"
+#include "gateway/commands.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+#define DISK_LOW_BYTES (UINT64_C(1) << 30)
+#define PG_VERSION_MIN 150000
+
+enum verdict { OK, WARN, FAIL };
+
+struct check {
+    struct app app;
+    bool failed;
+};
+
+__attribute__((format(printf, 4, 5))) static void say(struct check *c, enum verdict verdict,
+                                                      const char *subject, const char *fmt, ...)
+{
+    static const char *const words[] = { "ok  ", "warn", "FAIL" };
+    va_list args;
+    printf("%s  %-20s ", words[verdict], subject);
+    va_start(args, fmt);
+    vprintf(fmt, args);
+    va_end(args);
+    putchar('\n');
+    c->failed = c->failed || verdict == FAIL;
+}
+
+static void check_postgres(struct check *c)
+{
+    static const struct pg_stmt stmt = { "version",
+                                         "SELECT current_setting('server_version_num')::int8,"
+                                         " current_setting('server_version')" };
+    struct op op;
+    struct pg_rows rows = { .n = 0 };
+    op_init(&op, &c->app.loop, on_app_op);
+    pg_query(c->app.pg, &op, &stmt, NULL, 0, &rows);
+    if (app_wait(&c->app, &op))
+        say(c, FAIL, "postgres", "%s", op.err.msg);
+    else if (pg_rows_i64(&rows, 0, 0) < PG_VERSION_MIN)
+        say(c, FAIL, "postgres", "version %.*s; 15 or newer is needed",
+            STR_ARG(pg_rows_str(&rows, 0, 1)));
+    else
+        say(c, OK, "postgres", "version %.*s", STR_ARG(pg_rows_str(&rows, 0, 1)));
+    pg_rows_done(&rows);
+}
+
+static void check_migrations(struct check *c)
+{
+    struct op op;
+    struct migrate_report report = { .n_known = 0 };
+    op_init(&op, &c->app.loop, on_app_op);
+    store_migrate(&c->app.store, &op, true, &report);
+    if (app_wait(&c->app, &op))
+        say(c, FAIL, "migrations", "%s", op.err.msg);
+    else if (report.n_pending)
+        say(c, WARN, "migrations", "%d of %d are not applied yet: run parley migrate, or start it",
+            report.n_pending, report.n_known);
+    else
+        say(c, OK, "migrations", "all %d applied, the newest is %s", report.n_known, report.last);
+}
+
+static void check_redis(struct check *c)
+{
+    struct op op;
+    const struct str ping = STR("PING");
+    struct redis_reply reply = { .n = 0 };
+    op_init(&op, &c->app.loop, on_app_op);
+    /* The connection is made in the background and a command without one fails at once: give it its
+     * time. */
+    for (int tries = 0; tries < 20 && !redis_is_up(c->app.redis); tries++) {
+        op_sleep(&op, 100);
+        app_wait(&c->app, &op);
+    }
+    redis_cmd(c->app.redis, &op, &ping, 1, &reply);
+    if (app_wait(&c->app, &op))
+        say(c, WARN, "redis", "%s; Parley works without it, slower and with limits a process",
+            op.err.msg);
+    else
+        say(c, OK, "redis", "answers");
+    redis_reply_done(&reply);
+}
+
+static void check_disk(struct check *c)
+{
+    struct statvfs fs;
+    if (statvfs(".", &fs)) {
+        say(c, WARN, "disk", "free space cannot be read");
+        return;
+    }
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    say(c, free_bytes < DISK_LOW_BYTES ? WARN : OK, "disk", "%llu MB free here",
+        (unsigned long long)(free_bytes >> 20));
+}
+
+static void check_models(struct check *c)
+{
+    struct op op;
+    op_init(&op, &c->app.loop, on_app_op);
+    models_probe(c->app.models, &op);
+    app_wait(&c->app, &op);
+    for (size_t i = 0; i < models_count(c->app.models); i++) {
+        const struct model *m = models_at(c->app.models, i);
+        say(c, OK, "model", "%s (%s)%s", m->name, m->type->name,
+            m == models_default(c->app.models) ? ", answers by default" : "");
+    }
+}
+
+static void check_channel(struct check *c, struct channel *ch)
+{
+    struct op op;
+    _cleanup_(buf_done) struct buf text = BUF_INIT(1024);
+    if (!ch->type->check) {
+        say(c, OK, ch->name, "%s", ch->type->name);
+        return;
+    }
+    op_init(&op, &c->app.loop, on_app_op);
+    ch->type->check(ch, &op, &text);
+    if (app_wait(&c->app, &op))
+        say(c, FAIL, ch->name, "%s: %s", ch->type->name, op.err.msg);
+    else
+        say(c, OK, ch->name, "%s: %.*s", ch->type->name, STR_ARG(buf_str(&text)));
+}
+
+int check_main(const char *conf_path)
+{
+    static struct check check;
+    struct check *c = &check;
+    struct err why;
+    if (app_open(&c->app, conf_path, &why)) {
+        printf("FAIL  configuration        %s\n", why.msg);
+        return 2;
+    }
+    say(c, OK, "configuration", "%s", conf_path ? conf_path : "(defaults)");
+    check_postgres(c);
+    check_migrations(c);
+    check_redis(c);
+    check_disk(c);
+    check_models(c);
+    list_each (it, next, &c->app.chat.channels)
+        check_channel(c, container_of(it, struct channel, link));
+    app_close(&c->app);
+    return c->failed;
+}

@@ -1,0 +1,56 @@
+/* main: the subcommands of `parley`. */
+#include "gateway/commands.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct subcommand {
+    const char *name, *help;
+    int (*run)(const char *conf_path);
+} subcommands[] = {
+    { "serve", "take messages and answer them, until SIGTERM", serve_main },
+    { "migrate", "bring the database's tables up to date", migrate_main },
+    { "check", "look whether everything that the configuration names works", check_main },
+    { "conf", "print the example configuration: every key, default and help", conf_main },
+    { "steps", "print the named steps of all flows, as PARLEY_ABORT_AT takes them", steps_main },
+};
+#define N_SUBCOMMANDS (sizeof subcommands / sizeof *subcommands)
+
+static void usage(FILE *to)
+{
+    fprintf(to, "usage: parley COMMAND [--config FILE]\n\n");
+    for (size_t i = 0; i < N_SUBCOMMANDS; i++)
+        fprintf(to, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);
+    fprintf(to, "\n  --version, --help\n");
+}
+
+static const struct option options[] = {
+    { "config", required_argument, NULL, 'c' },
+    { "help", no_argument, NULL, 'h' },
+    { "version", no_argument, NULL, 'v' },
+    { NULL, 0, NULL, 0 },
+};
+
+int main(int argc, char **argv)
+{
+    const char *conf_path = NULL;
+    int opt;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread */
+    while ((opt = getopt_long(argc, argv, "c:hv", options, NULL)) != -1) {
+        switch (opt) {
+        case 'c': conf_path = optarg; break;
+        case 'h': usage(stdout); return 0;
+        case 'v': puts("parley " PARLEY_VERSION); return 0;
+        default: usage(stderr); return 2;
+        }
+    }
+    if (optind != argc - 1) {
+        usage(stderr);
+        return 2;
+    }
+    for (size_t i = 0; i < N_SUBCOMMANDS; i++)
+        if (strcmp(argv[optind], subcommands[i].name) == 0) return subcommands[i].run(conf_path);
+    fprintf(stderr, "parley: %s is no command\n\n", argv[optind]);
+    usage(stderr);
+    return 2;
+}

@@ -1,0 +1,246 @@
+/*
+ * serve: start (migrate, find a model, open the channels), then wait for signals.
+ *
+ * The address answers from the first moment, so that /readyz can say what is missing. PostgreSQL
+ * away at start is waited for; a database that is newer than this program, or an edited migration,
+ * is not.
+ */
+#include "gateway/serve.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/chat/keeper.h"
+#include "gateway/channels.h"
+#include "gateway/commands.h"
+#include <signal.h>
+#include <stdio.h>
+
+#define START_RETRY_MS 1000
+#define DAY_MS         86400000
+#define DRAIN_CHECK_MS 20
+#define HAND_OVER_MS   3000 /* for the requeue statements, after the drain time is over */
+
+enum { STEP_MIGRATE, STEP_PROBE, STEP_OPEN, STEP_WAIT, STEP_N };
+
+static struct serve *of_flow(struct flow *f)
+{
+    return container_of(f, struct serve, start);
+}
+
+static void stop(struct serve *s, int status)
+{
+    s->status = status;
+    loop_stop(&s->app.loop);
+}
+
+/* ---- start ---- */
+
+static enum flow_rc migrate_start(struct flow *f)
+{
+    struct serve *s = of_flow(f);
+    store_migrate(&s->app.store, &f->op, false, &s->report);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc migrate_failed(struct flow *f)
+{
+    if (f->op.err.kind == ERR_CONF || f->op.err.kind == ERR_REFUSED || f->op.err.kind == ERR_AUTH)
+        return FLOW_STOP;
+    log_warn("serve", "database not ready, trying again", "kind=%s text=%s",
+             err_rule(f->op.err.kind)->name, log_quote(str_of(f->op.err.msg)));
+    flow_goto(f, STEP_WAIT);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc probe_start(struct flow *f)
+{
+    models_probe(of_flow(f)->app.models, &f->op);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc open_start(struct flow *f)
+{
+    struct serve *s = of_flow(f);
+    if (channels_open(&s->app.chat, &f->err)) return FLOW_STOP;
+    const struct model *m = models_default(s->app.models);
+    log_info("serve", "ready", "address=http://%s:%d model=%s type=%s migrations=%d",
+             s->app.settings->http.address, http_server_port(s->app.server), m->name, m->type->name,
+             s->report.n_known);
+    s->started = true;
+    chat_start(&s->app.chat);
+    flow_goto(f, STEP_N);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc wait_start(struct flow *f)
+{
+    op_sleep(&f->op, START_RETRY_MS);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc wait_done(struct flow *f)
+{
+    flow_goto(f, STEP_MIGRATE);
+    return FLOW_NEXT;
+}
+
+static void start_end(struct flow *f)
+{
+    struct serve *s = of_flow(f);
+    if (s->started || s->draining) return;
+    log_error("serve", "cannot start", "kind=%s text=%s", err_rule(f->err.kind)->name,
+              log_quote(str_of(f->err.msg)));
+    stop(s, f->err.kind == ERR_CONF ? 2 : 1);
+}
+
+static const struct flow_step start_steps[] = {
+    [STEP_MIGRATE] = { "migrate", migrate_start, NULL, migrate_failed },
+    [STEP_PROBE] = { "probe", probe_start, NULL, NULL },
+    [STEP_OPEN] = { "open", open_start, NULL, NULL },
+    [STEP_WAIT] = { "wait", wait_start, wait_done, NULL },
+};
+static const struct flow_kind start_kind = { "start", start_steps, STEP_N, 0, start_end };
+
+/* ---- every day: partitions ---- */
+
+static void on_partitions(struct op *op)
+{
+    struct serve *s = container_of(op, struct serve, partitions);
+    if (op->err.kind)
+        log_error("serve", "message partitions not made, trying again tomorrow", "text=%s",
+                  log_quote(str_of(op->err.msg)));
+    for (int i = 1; i < s->partition_rows.n; i++)
+        log_info("serve", "dropped old messages", "table=%.*s",
+                 STR_ARG(pg_rows_str(&s->partition_rows, i, 0)));
+    pg_rows_done(&s->partition_rows);
+}
+
+static void on_daily(struct timer *t)
+{
+    struct serve *s = container_of(t, struct serve, daily);
+    timer_set(&s->app.loop, t, DAY_MS);
+    if (s->started && !op_busy(&s->partitions))
+        store_partitions(&s->app.store, &s->partitions, s->app.settings->gateway.keep_months,
+                         &s->partition_rows);
+}
+
+/* ---- drain: take nothing new, finish what runs, hand over the rest ---- */
+
+static void on_drain_check(struct timer *t)
+{
+    struct serve *s = container_of(t, struct serve, drain_check);
+    uint64_t now = clock_ms();
+    if (chat_idle(&s->app.chat)) {
+        log_info("serve", "stopped", "handed_over=%d", now >= s->drain_until_ms);
+        stop(s, 0);
+        return;
+    }
+    if (now >= s->drain_until_ms + HAND_OVER_MS) {
+        log_warn("serve", "stopped with work under way, its lease will run out", "");
+        stop(s, 0);
+        return;
+    }
+    if (now >= s->drain_until_ms) chat_hand_over(&s->app.chat);
+    timer_set(&s->app.loop, t, DRAIN_CHECK_MS);
+}
+
+static void on_term(uv_signal_t *sig, int number)
+{
+    struct serve *s = sig->data;
+    if (s->draining) { /* the second time: now */
+        s->drain_until_ms = clock_ms();
+        return;
+    }
+    log_info("serve", "draining", "signal=%d ms=%lld", number,
+             (long long)s->app.settings->gateway.drain_ms);
+    s->draining = true;
+    s->health.draining = true;
+    s->drain_until_ms = clock_ms() + (uint64_t)s->app.settings->gateway.drain_ms;
+    if (s->start.kind && !s->started) flow_stop(&s->start, ERR_CANCELLED, "stopped while starting");
+    channels_pause(&s->app.chat);
+    chat_drain(&s->app.chat);
+    timer_set(&s->app.loop, &s->drain_check, 0);
+}
+
+/* ---- reload ---- */
+
+static void on_hup(uv_signal_t *sig, int number)
+{
+    struct serve *s = sig->data;
+    (void)number;
+    struct settings *fresh;
+    struct err why;
+    if (settings_load(s->app.conf_path, &fresh, &why)) {
+        log_error("conf", "not reloaded, the old one stays in force", "text=%s",
+                  log_quote(str_of(why.msg)));
+        return;
+    }
+    settings_report_changes(s->app.settings, fresh);
+    if (*fresh->chat.model && !models_find(s->app.models, str_of(fresh->chat.model))) {
+        log_error("conf", "not reloaded, no such model", "key=chat.model");
+        settings_free(fresh);
+        return;
+    }
+    log_setup((enum log_level)fresh->log.level, (enum log_format)fresh->log.format);
+    chat_reload(&s->app.chat, &fresh->chat);
+    channels_reload(&s->app.chat, fresh->doc);
+    s->app.settings->gateway = fresh->gateway;
+    s->app.settings->log = fresh->log;
+    s->app.settings->chat = fresh->chat;
+    /* Running turns and channels may still hold strings of older ones: all stay until the end. */
+    fresh->older = s->reloaded;
+    s->reloaded = fresh;
+    log_info("conf", "reloaded", "");
+}
+
+static void watch(struct serve *s, uv_signal_t *sig, uv_signal_cb cb, int number)
+{
+    uv_signal_init(&s->app.loop.uv, sig);
+    sig->data = s;
+    uv_signal_start(sig, cb, number);
+}
+
+static void run(struct serve *s)
+{
+    struct loop *loop = &s->app.loop;
+    s->daily.fire = on_daily;
+    s->drain_check.fire = on_drain_check;
+    op_init(&s->partitions, loop, on_partitions);
+    watch(s, &s->term, on_term, SIGTERM);
+    watch(s, &s->intr, on_term, SIGINT);
+    watch(s, &s->hup, on_hup, SIGHUP);
+    timer_set(loop, &s->daily, DAY_MS);
+    health_open(&s->health, &s->app);
+    flow_start(&s->start, &start_kind, loop, NULL);
+    loop_run(loop);
+
+    timer_clear(loop, &s->daily);
+    timer_clear(loop, &s->drain_check);
+    op_cancel(&s->partitions);
+    health_close(&s->health);
+    uv_close((uv_handle_t *)&s->term, NULL);
+    uv_close((uv_handle_t *)&s->intr, NULL);
+    uv_close((uv_handle_t *)&s->hup, NULL);
+}
+
+int serve_main(const char *conf_path)
+{
+    static struct serve serve;
+    struct err why;
+    if (app_open(&serve.app, conf_path, &why)) {
+        fprintf(stderr, "parley: %s\n", why.msg);
+        return 2;
+    }
+    if (app_listen(&serve.app, &why)) {
+        fprintf(stderr, "parley: %s\n", why.msg);
+        serve.status = 2;
+    } else {
+        run(&serve);
+    }
+    app_close(&serve.app);
+    while (serve.reloaded) {
+        struct settings *older = serve.reloaded->older;
+        settings_free(serve.reloaded);
+        serve.reloaded = older;
+    }
+    return serve.status;
+}

@@ -1,0 +1,23 @@
+/*
+ * serve - the running gateway: start, reload, drain, stop.
+ */
+#pragma once
+#include "core/loop/flow.h"
+#include "core/store/migrate.h"
+#include "gateway/app.h"
+#include "gateway/health.h"
+
+struct serve {
+    struct app app;
+    struct flow start;
+    struct migrate_report report;
+    struct health health;
+    struct op partitions;
+    struct pg_rows partition_rows;
+    struct timer daily, drain_check;
+    uv_signal_t term, intr, hup;
+    uint64_t drain_until_ms;
+    struct settings *reloaded; /* owns the strings of what SIGHUP changed; NULL = nothing yet */
+    bool started, draining;
+    int status; /* of the process */
+};

@@ -1,0 +1,254 @@
+"""The web chat: what its page says over the WebSocket, and what must not hurt it."""
+import json
+import os
+import uuid
+
+import pytest
+
+from harness.wait import stays, wait_until
+from harness.webclient import TEXT, Person, Refused, Socket, new_thread
+from test_crash import points
+
+
+@pytest.fixture
+def gateway(world):
+    return world.gateway(None, chat={"lease": "1s"}).start()
+
+
+@pytest.fixture
+def ann(gateway):
+    return Person(gateway)
+
+
+def test_a_message_is_accepted_streamed_and_stored(world, gateway, ann):
+    page, thread = ann.connect(gateway), new_thread()
+    world.model.on("story", world.model.stream(["Once ", "upon ", "a **time**"], pause=0.2))
+    message_id = page.say(thread, "a story")
+    accepted = page.wait("accepted", id=message_id)
+    assert world.one("SELECT count(*) FROM messages WHERE id = %s", accepted["message"]) == 1
+    wait_until(lambda: page.answers(thread) == ["Once upon a **time**"])
+    deltas = page.of("delta", thread=thread)
+    assert "".join(d["text"] for d in deltas) == "Once upon a **time**"[:sum(len(d["text"]) for d in deltas)]
+    assert [d["from"] for d in deltas] == [sum(len(e["text"].encode()) for e in deltas[:n]) for n in range(len(deltas))]
+    assert len(deltas) >= 2, "it grew before people's eyes"
+    world.wait_settled(1)
+    assert page.history(thread) == [("user", "a story"), ("assistant", "Once upon a **time**")]
+
+
+def test_the_same_message_sent_again_is_answered_once(world, gateway, ann):
+    page, thread = ann.connect(gateway), new_thread()
+    message_id = str(uuid.uuid4())
+    for _ in range(5):
+        page.say(thread, "once", message_id)
+    wait_until(lambda: len(page.of("accepted", id=message_id)) == 5)
+    world.wait_settled(1)
+    stays(lambda: page.answers(thread) == ["echo: once"] or not page.answers(thread))
+    assert page.history(thread) == [("user", "once"), ("assistant", "echo: once")]
+
+
+def test_answers_come_in_order_and_conversations_are_apart(world, gateway, ann):
+    page, one, two = ann.connect(gateway), new_thread(), new_thread()
+    for n in range(5):
+        page.say(one, f"one {n}")
+        page.say(two, f"two {n}")
+    world.wait_settled(10)
+    wait_until(lambda: len(page.answers(one)) == len(page.answers(two)) == 5)
+    assert page.answers(one) == [f"echo: one {n}" for n in range(5)]
+    assert page.answers(two) == [f"echo: two {n}" for n in range(5)]
+    assert not any("two" in text for ask in world.model.asks if ask.last.startswith("one") for _, text in ask.history)
+
+
+def test_another_tab_sees_both_sides_and_a_stranger_neither(world, gateway, ann):
+    page, other_tab, stranger = ann.connect(gateway), ann.connect(gateway), Person(gateway).connect(gateway)
+    thread = new_thread()
+    page.say(thread, "hello")
+    wait_until(lambda: other_tab.answers(thread) == ["echo: hello"])
+    assert [f["text"] for f in other_tab.of("message", role="user")] == ["hello"]
+    assert stranger.history(thread) == [], "a conversation belongs to its person"
+    assert not stranger.of("message") and not stranger.of("delta")
+
+
+def test_a_page_on_another_process_sees_the_answer(world, gateway, ann):
+    second = world.gateway(None).start()
+    page, elsewhere, thread = ann.connect(gateway), ann.connect(second), new_thread()
+    page.say(thread, "hello")
+    wait_until(lambda: elsewhere.answers(thread) == ["echo: hello"])
+
+
+def test_what_came_while_away_is_in_the_history(world, gateway, ann):
+    page, thread = ann.connect(gateway), new_thread()
+    world.model.delay = 0.3
+    page.say(thread, "hello")
+    page.wait("accepted")
+    page.close()
+    world.wait_settled(1)
+    again = ann.connect(gateway)
+    assert again.history(thread) == [("user", "hello"), ("assistant", "echo: hello")]
+    again.ask("list")
+    assert [t["thread"] for t in again.wait("list")["threads"]] == [thread]
+
+
+@pytest.mark.parametrize("point", points())
+def test_killed_at(world, gateway, ann, point):
+    """The web channel knows a delivery by its key: exactly one answer, whatever the step. An unaccepted message is
+    sent again by the page, under the same id."""
+    if point.startswith(("delivery.notice", "delivery.load")):
+        pytest.skip("no outcome is unknown here; the parts are loaded by the second attempt")
+    thread, texts = new_thread(), ["first", "second", "third"]
+    page = ann.connect(gateway)
+    page.say(thread, texts[0])
+    wait_until(lambda: page.answers(thread) == ["echo: first"])
+    world.wait_settled(1)
+    gateway.kill()
+    world.redis.flushdb()
+    gateway.start(PARLEY_ABORT_AT=f"{point}:{1 if point.startswith('turn.history') else 2}")
+    page, unaccepted = ann.connect(gateway), {}
+    try:
+        for text in texts[1:]:
+            unaccepted[page.say(thread, text)] = text
+    except OSError:
+        pass  # it is dead already
+    gateway.wait_killed()
+    gateway.start()
+    page = ann.connect(gateway)
+    for message_id, text in unaccepted.items():
+        page.say(thread, text, message_id)
+    world.wait_settled(len(texts), 40)
+    history = page.history(thread)
+    assert [t for role, t in history if role == "user"] == texts
+    assert [t for role, t in history if role == "assistant"] == [f"echo: {t}" for t in texts]
+    assert world.one("SELECT count(*) FROM deliveries WHERE status <> 'sent'") == 0
+
+
+# --- who may come in ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("origin", [None, "https://evil.example", "null", "http://127.0.0.1:1"])
+def test_a_foreign_page_may_not_connect(gateway, ann, origin):
+    with pytest.raises(Refused) as refused:
+        Socket(gateway, ann.cookie, origin)
+    assert refused.value.status == 403
+
+
+def test_no_cookie_no_socket(gateway):
+    with pytest.raises(Refused) as refused:
+        Socket(gateway, None, gateway.url)
+    assert refused.value.status == 401
+    with pytest.raises(Refused) as refused:
+        Socket(gateway, "parley_session=made-up", gateway.url)
+    assert refused.value.status == 401
+
+
+def test_open_to_the_world_by_accident_is_refused(world):
+    gateway = world.gateway(None, http={"address": "0.0.0.0"})
+    done = gateway.run("serve")
+    assert done.returncode != 0 and "key" in done.stderr
+
+
+def test_an_invite_link_lets_people_in(world):
+    gateway = world.gateway(None, http={"address": "0.0.0.0"})
+    gateway.settings["channels"][0]["key"] = "env:WEB_KEY"
+    gateway.env["WEB_KEY"] = "a-long-enough-key"
+    gateway.start()
+    assert gateway.request("POST", "/session", b"", {"Origin": gateway.url}).status == 401
+    assert gateway.get("/?key=wrong").status in (401, 403)
+    assert "a-long-enough-key" not in gateway.log()
+
+
+def test_the_page_is_served_with_its_protection(gateway):
+    page = gateway.get("/")
+    assert page.status == 200 and page.headers["Content-Type"].startswith("text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert "unsafe-inline" not in policy and "unsafe-eval" not in policy and "default-src" in policy
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert gateway.get("/assets/app.js").status == 200
+    assert gateway.get("/assets/../web.c").status == 404
+    assert gateway.request("GET", "/", headers={"Host": "rebound.example"}).status == 403
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def bob_is_unharmed(world, gateway):
+    bob, thread = Person(gateway), new_thread()
+    yield
+    page = bob.connect(gateway)
+    page.say(thread, "still there?")
+    wait_until(lambda: page.answers(thread) == ["echo: still there?"])
+    assert gateway.alive()
+
+
+@pytest.mark.parametrize("frame", [
+    "", "{", "[]", "null", '"x"', "{}", '{"type": 7}', '{"type": "nonsense"}', '{"type": "send"}',
+    '{"type": "send", "id": "x", "thread": "y", "text": "z"}', '{"type":"send","id":[],"thread":{},"text":1}',
+    '{"type": "history", "thread": "not-a-uuid"}', "[" * 10000, '{"type":"send","text":"\\u0000"}',
+    '{"type":"list","id":"' + "x" * 100000 + '"}',
+], ids=lambda f: f[:20])
+def test_a_frame_that_is_no_message_gets_an_error(world, gateway, ann, bob_is_unharmed, frame):
+    page = ann.connect(gateway)
+    page.send_frame(TEXT, frame.encode())
+    wait_until(lambda: page.of("error") or page.closed)
+    assert world.one("SELECT count(*) FROM requests") == 0
+
+
+@pytest.mark.parametrize("data", [os.urandom(500), b"\xff" * 100, b"\x81\x05hello", b"\x81\xff" + b"\x7f" * 12, b"\x89\xfe\xff\xff"],
+                         ids=["noise", "ones", "unmasked", "huge length", "long ping"])
+def test_bytes_that_are_no_websocket(gateway, ann, bob_is_unharmed, data):
+    page, rss = ann.connect(gateway), gateway.rss_mb()
+    page.send_raw(data)
+    stays(lambda: gateway.alive() and gateway.rss_mb() < rss + 20)
+    page.close()
+
+
+def test_invalid_utf8_in_a_text_frame(gateway, ann, bob_is_unharmed):
+    page = ann.connect(gateway)
+    page.send_frame(TEXT, b'{"type":"send","text":"\xff\xfe"}')
+    wait_until(lambda: page.of("error") or page.closed)
+
+
+def test_a_frame_of_1_mb_closes_the_page(gateway, ann, bob_is_unharmed):
+    page = ann.connect(gateway)
+    try:
+        page.send_frame(TEXT, json.dumps({"type": "send", "text": "x" * (1 << 20)}).encode())
+    except OSError:
+        pass
+    wait_until(lambda: page.closed)
+
+
+def test_a_flood_is_slowed_down_then_closed(gateway, ann, bob_is_unharmed):
+    page = ann.connect(gateway)
+    try:
+        for _ in range(2000):
+            page.ask("ping")
+    except OSError:
+        pass
+    wait_until(lambda: page.closed)
+    gateway.wait_log(r"warn .*flood")
+
+
+def test_a_page_that_never_reads_costs_bounded_memory(world, gateway, ann, bob_is_unharmed):
+    thread, rss = new_thread(), gateway.rss_mb()
+    world.model.on("huge", world.model.huge(2 << 20))
+    page = ann.connect(gateway, read=False)
+    for _ in range(5):
+        page.say(thread, "huge")
+    world.wait_settled(5, 120)
+    assert gateway.rss_mb() < rss + 100
+    page.close()
+
+
+def test_too_many_pages_of_one_person_are_refused(gateway, ann, bob_is_unharmed):
+    pages = [ann.connect(gateway) for _ in range(20)]
+    with pytest.raises(Refused) as refused:
+        ann.connect(gateway)
+    assert refused.value.status == 429
+    for page in pages:
+        page.close()
+    wait_until(lambda: try_connect(gateway, ann))
+
+
+def try_connect(gateway, person):
+    try:
+        person.connect(gateway).close()
+        return True
+    except Refused:
+        return False

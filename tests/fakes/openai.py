@@ -1,0 +1,232 @@
+"""A fake of an OpenAI-compatible server: POST /v1/chat/completions, streamed, and GET /v1/models.
+
+    model = FakeOpenAI().start()
+    model.on("weather", model.status(429, {"error": {...}}, {"Retry-After": "1"}), times=1)
+    model.on("story", model.stream(["Once ", "upon "], pause=0.5))
+
+Without a rule that fits the last user message it streams "echo: " and that message. Every ask is in `asks`.
+"""
+import asyncio
+import dataclasses
+import json
+import threading
+import time
+
+from aiohttp import web
+
+from .server import FakeServer, cut
+
+
+@dataclasses.dataclass
+class Ask:
+    body: dict
+    headers: dict
+    at: float
+    cancelled: bool = False  # the client closed the connection before the end
+    finished: bool = False
+
+    @property
+    def last(self):
+        return next((m["content"] for m in reversed(self.body["messages"]) if m["role"] == "user"), "")
+
+    @property
+    def history(self):
+        return [(m["role"], m["content"]) for m in self.body["messages"] if m["role"] != "system"]
+
+
+@dataclasses.dataclass
+class Rule:
+    part: str
+    behave: object
+    times: float
+
+
+class FakeOpenAI(FakeServer):
+    def __init__(self):
+        super().__init__()
+        self.asks, self.rules = [], []
+        self.key = None  # when set, others are refused with 401
+        self.delay = 0.0  # before the first byte of an echo
+        self.app.router.add_post("/v1/chat/completions", self._completions)
+        self.app.router.add_get("/v1/models", self._models)
+
+    @property
+    def base(self):
+        return self.url + "/v1"
+
+    def on(self, part, behave, times=float("inf")):
+        """Asks whose last user message contains `part` are answered by `behave(request, ask)`, so many times."""
+        self.rules.insert(0, Rule(part, behave, times))
+
+    def forget(self):
+        self.rules.clear()
+
+    async def _models(self, request):
+        return web.json_response({"object": "list", "data": [{"id": "test-model", "object": "model", "created": 0,
+                                                              "owned_by": "parley"}]})
+
+    async def _completions(self, request):
+        ask = Ask(json.loads(await request.text()), dict(request.headers), time.time())
+        self.asks.append(ask)
+        if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
+            return web.json_response({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error",
+                                                "param": None, "code": "invalid_api_key"}}, status=401)
+        behave = self._echo
+        for rule in self.rules:
+            if rule.part in ask.last and rule.times > 0:
+                rule.times -= 1
+                behave = rule.behave
+                break
+        try:
+            response = await behave(request, ask)
+            ask.finished = True
+            return response
+        except (ConnectionError, asyncio.CancelledError):
+            ask.cancelled = True
+            raise
+
+    async def _echo(self, request, ask):
+        await asyncio.sleep(self.delay)
+        words = f"echo: {ask.last}".split(" ")
+        return await self.stream([words[0]] + [" " + w for w in words[1:]])(request, ask)
+
+    # --- behaviours ------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def stream(pieces, pause=0.0, finish="stop", done=True, cut_after=None, eol="\n", comments=False, chunk=None, usage=True):
+        """
+        pause      seconds between pieces
+        done       False: the connection ends without `[DONE]`
+        cut_after  so many pieces, then the connection is dropped
+        eol        of the stream's lines
+        comments   keep-alive comments between the events
+        chunk      write the bytes in chunks of this size, cutting code points and lines
+        """
+        async def behave(request, ask):
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+
+            async def write(text):
+                data = text.encode().replace(b"\n", eol.encode())
+                step = chunk or len(data)
+                for i in range(0, len(data), step):
+                    await response.write(data[i:i + step])
+                    if chunk:
+                        await asyncio.sleep(0)
+
+            def event(delta, reason=None, **more):
+                choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}]
+                return "data: " + json.dumps({
+                    "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": int(ask.at), "model": ask.body["model"],
+                    "choices": choices, "usage": None, **more}, ensure_ascii=False) + "\n\n"
+
+            await write(event({"role": "assistant", "content": ""}))
+            for n, piece in enumerate(pieces):
+                if cut_after is not None and n >= cut_after:
+                    cut(request)
+                if n and pause:
+                    await asyncio.sleep(pause)
+                if comments:
+                    await write(": keep-alive\n\n")
+                await write(event({"content": piece}))
+            if not done:
+                return response
+            await write(event({}, finish))
+            if usage and (ask.body.get("stream_options") or {}).get("include_usage"):
+                n_prompt = sum(len(m["content"]) for m in ask.body["messages"]) // 4
+                await write(event(None, usage={"prompt_tokens": n_prompt, "completion_tokens": len(pieces),
+                                               "total_tokens": n_prompt + len(pieces)}))
+            await write("data: [DONE]\n\n")
+            return response
+        return behave
+
+    @classmethod
+    def endless(cls, pause=0.01):
+        """A stream with no end."""
+        def pieces():
+            while True:
+                yield "more "
+
+        class Forever:
+            def __iter__(self):
+                return pieces()
+        return cls.stream(Forever(), pause=pause)
+
+    @staticmethod
+    def status(code, body="", headers=None):
+        async def behave(request, ask):
+            if isinstance(body, str):
+                return web.Response(status=code, text=body, headers=headers, content_type="text/html")
+            return web.json_response(body, status=code, headers=headers)
+        return behave
+
+    @classmethod
+    def too_many(cls, retry_after=1):
+        return cls.status(429, {"error": {"message": "Rate limit reached", "type": "requests", "param": None,
+                                          "code": "rate_limit_exceeded"}}, {"Retry-After": str(retry_after)})
+
+    @classmethod
+    def broken(cls, code=500):
+        return cls.status(code, {"error": {"message": "The server had an error", "type": "server_error", "param": None,
+                                           "code": None}})
+
+    @classmethod
+    def html(cls, code=200):
+        return cls.status(code, "<!DOCTYPE html><html><body>It works!</body></html>")
+
+    @classmethod
+    def empty(cls):
+        return cls.stream([])
+
+    @classmethod
+    def huge(cls, n_bytes=10 << 20):
+        return cls.stream(["x" * 4096] * (n_bytes // 4096))
+
+    @staticmethod
+    def plain(text):
+        """Not streamed although asked to."""
+        async def behave(request, ask):
+            return web.json_response({"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": "m", "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+        return behave
+
+    @staticmethod
+    def silent(seconds=3600):
+        """Takes the request and never says a word."""
+        async def behave(request, ask):
+            until = time.monotonic() + seconds
+            while request.transport and not request.transport.is_closing() and time.monotonic() < until:
+                await asyncio.sleep(0.02)
+            cut(request)
+        return behave
+
+    @classmethod
+    def held(cls, text):
+        """(behaviour, release): the answer comes when the test calls release()."""
+        released = threading.Event()
+
+        async def behave(request, ask):
+            while not released.is_set():
+                await asyncio.sleep(0.02)
+            return await cls.stream([text])(request, ask)
+        return behave, released.set
+
+    @staticmethod
+    def gone():
+        """Drops the connection instead of an answer."""
+        async def behave(request, ask):
+            cut(request)
+        return behave
+
+    @staticmethod
+    def error_in_stream(pieces=("half ",)):
+        async def behave(request, ask):
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            for piece in pieces:
+                await response.write(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}).encode()
+                                     + b"\n\n")
+            await response.write(b'data: {"error":{"message":"overloaded","code":503}}\n\n')
+            return response
+        return behave

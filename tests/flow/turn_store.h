@@ -1,0 +1,586 @@
+/*
+ * The world of the turn's flow tests, its first half: what there is, a driver that answers in
+ * virtual time, and a database on top of it. The N-th op of a run can fail (before or after it took
+ * effect), be limited for a while, or hang until its deadline. Included by turn_world.h.
+ */
+#pragma once
+#include "core/base/clock.h"
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/cache/active.h"
+#include "core/cache/session.h"
+#include "core/chat/keeper.h"
+#include "core/chat/turn.h"
+#include "core/net/redis.h"
+#include "core/store/conversation.h"
+#include "core/store/people.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+enum trouble { NO_TROUBLE, FAIL_BEFORE, FAIL_AFTER, HANG, LIMITED };
+enum status { QUEUED, RUNNING, SENDING, MERGED, ENDED };
+
+#define REQUESTS_MAX 8
+#define PARTS        4
+#define SCREEN_MAX   32
+
+struct fake_part {
+    struct uuid id;
+    char status[16], text[1024];
+};
+
+struct fake_request {
+    struct uuid id, conversation, merged_into;
+    enum status status;
+    int attempt, n_parts;
+    bool urgent, notice, stop_wanted;
+    int64_t age_ms;
+    char event[16], query[256], outcome[16], preview[16];
+    struct fake_part parts[PARTS];
+};
+
+/* What a person sees: messages that were sent, as they are now. */
+struct shown {
+    char id[16], text[1024];
+    bool preview, deleted;
+};
+
+static struct {
+    struct loop loop;
+    struct chat chat;
+    struct channel channel;
+    struct store store;
+    enum trouble trouble;
+    int trouble_at, n_ops, n_live;
+    uint64_t deadline_ms; /* of every op */
+    struct fake_request rq[REQUESTS_MAX];
+    int n_rq;
+    struct uuid conversation;
+    struct shown screen[SCREEN_MAX];
+    int n_screen, n_edits, n_sends;
+    /* The platform refuses this many final sends in this way, having shown them or not. */
+    enum err_kind send_error;
+    int n_send_errors;
+    bool shown_all_the_same;
+    enum err_kind accept_error, record_error; /* once */
+    int n_pieces, piece_ms, n_asked;          /* of the model */
+    char asked[1024];                         /* the last question */
+    char recorded[256];                       /* the last error of a delivery */
+    int n_refusals, n_refused;                /* of the rate limit */
+    const char *album;                        /* of what is said next; NULL = none */
+    int votes;
+    char code_hash[80];          /* of /link */
+    struct str ticket, pictures; /* of every request */
+    int64_t late_ms;
+    size_t n_pictures_asked, n_messages_asked;
+} w;
+
+/* ---- the fake driver ---- */
+
+struct fake {
+    struct timer timer;
+    struct op *op;
+    struct err err;
+    void (*effect)(struct fake *f);
+    struct pg_rows *rows;
+    struct fake_request *rq;
+    struct uuid id, id2;
+    int attempt, n;
+    bool flag;
+    char text[8192], text2[256];
+    void *ret;
+    const struct outbound *out;
+};
+
+static void fake_drop(struct op *op)
+{
+    ((struct fake *)op->impl)->op = NULL;
+}
+static const struct op_kind fake_kind = { "fake", fake_drop };
+
+static void fake_fire(struct timer *t)
+{
+    struct fake *f = container_of(t, struct fake, timer);
+    if (f->effect && f->op) f->effect(f);
+    if (f->op && f->err.kind)
+        op_fail(f->op, &f->err);
+    else if (f->op)
+        op_finish(f->op);
+    w.n_live--;
+    free(f);
+}
+
+/* effect: what the op does, run when it completes; with FAIL_AFTER it has been done although the op
+ * fails. */
+static struct fake *fake(struct op *op, void (*effect)(struct fake *f))
+{
+    struct fake *f = mem_new(struct fake);
+    bool trouble = ++w.n_ops == w.trouble_at;
+    f->timer.fire = fake_fire;
+    f->op = op;
+    f->effect = effect;
+    w.n_live++;
+    op_begin(op, &fake_kind, f, w.deadline_ms);
+    uint64_t delay_ms = 5;
+    if (trouble && w.trouble == FAIL_BEFORE) {
+        err_set(&f->err, ERR_IO, "away");
+        f->effect = NULL;
+    } else if (trouble && w.trouble == FAIL_AFTER) {
+        err_set(&f->err, ERR_UNKNOWN, "lost after sending");
+    } else if (trouble && w.trouble == LIMITED) {
+        err_set(&f->err, ERR_LIMIT, "too much");
+        f->err.retry_after_ms = 3000;
+        f->effect = NULL;
+    } else if (trouble && w.trouble == HANG) {
+        delay_ms = 60000;
+    }
+    timer_set(&w.loop, &f->timer, delay_ms);
+    return f;
+}
+
+static void put(char *to, size_t room, struct str s)
+{
+    cr_assert_lt(s.n, room);
+    cr_assert(utf8_valid(s), "PostgreSQL refuses it");
+    if (s.n) memcpy(to, s.p, s.n);
+    to[s.n] = 0;
+}
+
+/* ---- PostgreSQL ---- */
+
+struct cell {
+    char text[1024];
+    int64_t i;
+    struct uuid u;
+};
+struct pg_result {
+    struct cell cells[REQUESTS_MAX][10];
+};
+
+void pg_rows_done(struct pg_rows *r)
+{
+    free(r->result);
+    *r = (struct pg_rows){ .n = 0 };
+}
+bool pg_rows_null(const struct pg_rows *r, int row, int col)
+{
+    return !r && row && col;
+}
+double pg_rows_f64(const struct pg_rows *r, int row, int col)
+{
+    return r ? row + col : 0;
+}
+int64_t pg_rows_i64(const struct pg_rows *r, int row, int col)
+{
+    return r->result->cells[row][col].i;
+}
+bool pg_rows_bool(const struct pg_rows *r, int row, int col)
+{
+    return r->result->cells[row][col].i;
+}
+struct uuid pg_rows_uuid(const struct pg_rows *r, int row, int col)
+{
+    return r->result->cells[row][col].u;
+}
+struct str pg_rows_str(const struct pg_rows *r, int row, int col)
+{
+    return str_of(r->result->cells[row][col].text);
+}
+
+static struct cell *row_add(struct pg_rows *r)
+{
+    if (!r->result) r->result = mem_new(struct pg_result);
+    return r->result->cells[r->n++];
+}
+
+static struct fake_request *request_by_id(struct uuid id)
+{
+    for (int i = 0; i < w.n_rq; i++)
+        if (uuid_eq(&w.rq[i].id, &id)) return &w.rq[i];
+    return NULL;
+}
+
+static bool is_busy(const struct fake_request *rq)
+{
+    return rq->status == RUNNING || rq->status == SENDING;
+}
+
+static void do_accept(struct fake *f)
+{
+    int at = 0;
+    while (at < w.n_rq && strcmp(w.rq[at].event, f->text2) != 0) at++;
+    if (at == w.n_rq) {
+        struct fake_request *rq = &w.rq[w.n_rq++];
+        *rq =
+            (struct fake_request){ .id = f->id, .conversation = w.conversation, .urgent = f->flag };
+        strcpy(rq->event, f->text2);
+        put(rq->query, sizeof rq->query, str_of(f->text));
+    }
+    pg_rows_done(f->rows);
+    struct cell *c = row_add(f->rows);
+    c[0].i = uuid_eq(&w.rq[at].id, &f->id);
+    c[1].u = w.rq[at].id;
+}
+void store_accept(struct store *s, struct op *op, const struct request_new *rq,
+                  struct pg_rows *rows)
+{
+    (void)s;
+    struct fake *f = fake(op, do_accept);
+    f->rows = rows;
+    f->id = rq->request;
+    f->flag = rq->urgent;
+    put(f->text, sizeof f->text, rq->query);
+    put(f->text2, sizeof f->text2, rq->event);
+    if (w.accept_error) err_set(&f->err, w.accept_error, "that row is no good");
+    w.accept_error = ERR_NONE;
+}
+bool store_accepted(const struct pg_rows *rows, struct request_ids *ret)
+{
+    if (rows->n == 0) return false;
+    *ret = (struct request_ids){ .fresh = pg_rows_bool(rows, 0, 0),
+                                 .request = pg_rows_uuid(rows, 0, 1),
+                                 .conversation = w.conversation };
+    return true;
+}
+
+static void do_claim(struct fake *f)
+{
+    struct fake_request *pick = NULL;
+    for (int i = 0; i < w.n_rq; i++) {
+        struct fake_request *rq = &w.rq[i];
+        bool open = rq->status == QUEUED || is_busy(rq);
+        bool asked = uuid_is_nil(&f->id) ? !rq->urgent : uuid_eq(&rq->id, &f->id);
+        if (open && asked && (!pick || (is_busy(rq) && !is_busy(pick)))) pick = rq;
+    }
+    pg_rows_done(f->rows);
+    if (!pick) return;
+    if (pick->status == QUEUED) pick->status = RUNNING;
+    pick->attempt++;
+    row_add(f->rows)[0].u = pick->id;
+}
+void store_claim(struct store *s, struct op *op, struct uuid conversation, struct uuid urgent,
+                 struct str owner, int64_t lease_ms, struct pg_rows *rows)
+{
+    (void)s, (void)conversation, (void)owner, (void)lease_ms;
+    struct fake *f = fake(op, do_claim);
+    f->rows = rows;
+    f->id = urgent;
+}
+bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
+{
+    if (rows->n == 0) return false;
+    const struct fake_request *rq = request_by_id(pg_rows_uuid(rows, 0, 0));
+    *ret = (struct claimed){ .request = rq->id,
+                             .message = rq->id,
+                             .conversation = rq->conversation,
+                             .attempt = rq->attempt,
+                             .sending = rq->status == SENDING,
+                             .urgent = rq->urgent,
+                             .stop_wanted = rq->stop_wanted,
+                             .age_ms = rq->age_ms,
+                             .direct = true,
+                             .channel = STR("fake"),
+                             .place = STR("1"),
+                             .query = str_of(rq->query),
+                             .platform_message = STR("77"),
+                             .outcome = str_of(rq->outcome),
+                             .preview_message = str_of(rq->preview),
+                             .ticket = w.ticket,
+                             .pictures = w.pictures,
+                             .late_ms = w.late_ms };
+    return true;
+}
+static void do_merge(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    for (struct fake_request *rq = f->rq + 1; rq < &w.rq[w.n_rq]; rq++) {
+        if (rq->status == QUEUED && !rq->urgent && rq->query[0] == '/') break;
+        if (rq->status == QUEUED && !rq->urgent) {
+            rq->status = MERGED;
+            rq->merged_into = f->rq->id;
+        }
+        if (rq->status != MERGED || !uuid_eq(&rq->merged_into, &f->rq->id)) continue;
+        struct cell *c = row_add(f->rows);
+        strcpy(c[0].text, rq->query);
+        uuid_text(&rq->id, c[1].text);
+    }
+}
+void store_merge(struct store *s, struct op *op, const struct claimed *c, struct pg_rows *rows)
+{
+    (void)s;
+    struct fake *f = fake(op, do_merge);
+    f->rows = rows;
+    f->rq = request_by_id(c->request);
+}
+static void do_renew(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    for (int i = 0; i < w.n_rq; i++) {
+        if (!is_busy(&w.rq[i])) continue;
+        struct cell *c = row_add(f->rows);
+        c[0].u = w.rq[i].id;
+        c[1].i = w.rq[i].stop_wanted;
+    }
+}
+void store_renew(struct store *s, struct op *op, struct str requests, struct str owner,
+                 int64_t lease_ms, struct pg_rows *rows)
+{
+    (void)s, (void)requests, (void)owner, (void)lease_ms;
+    fake(op, do_renew)->rows = rows;
+}
+static void do_requeue(struct fake *f)
+{
+    if (f->rq->status == RUNNING && f->rq->attempt == f->attempt) f->rq->status = QUEUED;
+}
+void store_requeue(struct store *s, struct op *op, struct uuid request, int attempt)
+{
+    (void)s;
+    struct fake *f = fake(op, do_requeue);
+    f->rq = request_by_id(request);
+    f->attempt = attempt;
+}
+static void parts_read(struct fake_request *rq, const char *text)
+{
+    struct json *doc;
+    struct err why;
+    cr_assert_eq(json_parse(str_of(text), &doc, &why), ERR_NONE, "%s", why.msg);
+    rq->n_parts = (int)json_length(doc);
+    cr_assert_leq(rq->n_parts, PARTS);
+    for (int i = 0; i < rq->n_parts; i++) {
+        struct str id, part;
+        json_get_str(json_at(doc, (size_t)i), "id", &id);
+        json_get_str(json_at(doc, (size_t)i), "text", &part);
+        cr_assert(uuid_parse(id, &rq->parts[i].id));
+        put(rq->parts[i].text, sizeof rq->parts[i].text, part);
+        strcpy(rq->parts[i].status, "pending");
+    }
+    json_free(doc);
+}
+static void do_keep(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (f->rq->status != RUNNING || f->rq->attempt != f->attempt) return;
+    strcpy(f->rq->outcome, f->text2);
+    f->rq->notice = f->flag;
+    parts_read(f->rq, f->text);
+    cr_assert_eq(f->rq->n_parts, f->n);
+    f->rq->status = f->n ? SENDING : ENDED;
+    row_add(f->rows)[1].i = 2;
+}
+void store_keep(struct store *s, struct op *op, const struct reply_row *r, struct pg_rows *rows)
+{
+    (void)s;
+    cr_assert_gt(r->answers.n, 2, "an array of ids");
+    struct fake *f = fake(op, do_keep);
+    f->rows = rows;
+    f->rq = request_by_id(r->request);
+    f->attempt = r->attempt;
+    f->flag = r->notice;
+    f->n = r->n_parts;
+    put(f->text, sizeof f->text, r->parts);
+    put(f->text2, sizeof f->text2, r->outcome);
+}
+static void do_preview(struct fake *f)
+{
+    if (f->rq->attempt == f->attempt) strcpy(f->rq->preview, f->text2);
+}
+void store_preview(struct store *s, struct op *op, struct uuid request, int attempt,
+                   struct str message)
+{
+    (void)s;
+    struct fake *f = fake(op, do_preview);
+    f->rq = request_by_id(request);
+    f->attempt = attempt;
+    put(f->text2, sizeof f->text2, message);
+}
+static void do_stop(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    for (int i = 0; i < w.n_rq; i++) {
+        if (w.rq[i].status != RUNNING || w.rq[i].urgent) continue;
+        w.rq[i].stop_wanted = true;
+        row_add(f->rows);
+    }
+}
+void store_stop(struct store *s, struct op *op, struct uuid conversation, struct pg_rows *rows)
+{
+    (void)s, (void)conversation;
+    fake(op, do_stop)->rows = rows;
+}
+static void do_sweep(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    bool busy = lane_running(&w.chat, w.conversation) != NULL;
+    for (int i = 0; i < w.n_rq; i++) {
+        const struct fake_request *rq = &w.rq[i];
+        if ((rq->status != QUEUED && !is_busy(rq)) || (busy && !rq->urgent)) continue;
+        struct cell *c = row_add(f->rows);
+        c[0].u = rq->conversation;
+        c[1].u = rq->id;
+        c[2].i = rq->urgent;
+    }
+}
+void store_sweep(struct store *s, struct op *op, struct str channels, int64_t idle_ms,
+                 int64_t limit, struct pg_rows *rows)
+{
+    (void)s, (void)channels, (void)idle_ms, (void)limit;
+    fake(op, do_sweep)->rows = rows;
+}
+static void do_one_row(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    row_add(f->rows);
+}
+void store_backlog(struct store *s, struct op *op, struct pg_rows *rows)
+{
+    (void)s;
+    fake(op, do_one_row)->rows = rows;
+}
+static void do_parts(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    for (int i = 0; i < f->rq->n_parts; i++) {
+        struct cell *c = row_add(f->rows);
+        c[0].u = f->rq->parts[i].id;
+        strcpy(c[3].text, f->rq->parts[i].text);
+        c[4].i = f->rq->notice;
+        strcpy(c[5].text, f->rq->parts[i].status);
+    }
+}
+void store_parts(struct store *s, struct op *op, struct uuid request, struct pg_rows *rows)
+{
+    (void)s;
+    struct fake *f = fake(op, do_parts);
+    f->rows = rows;
+    f->rq = request_by_id(request);
+}
+static struct fake_part *part_of(struct fake *f)
+{
+    for (int i = 0; i < f->rq->n_parts; i++)
+        if (uuid_eq(&f->rq->parts[i].id, &f->id)) return &f->rq->parts[i];
+    return NULL;
+}
+static void do_mark(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (f->attempt != f->rq->attempt || f->rq->status != SENDING) return;
+    strcpy(part_of(f)->status, "sending");
+    row_add(f->rows);
+}
+void store_mark(struct store *s, struct op *op, struct uuid delivery, struct uuid request,
+                int attempt, int64_t lease_ms, struct pg_rows *rows)
+{
+    (void)s, (void)lease_ms;
+    struct fake *f = fake(op, do_mark);
+    f->rows = rows;
+    f->rq = request_by_id(request);
+    f->id = delivery;
+    f->attempt = attempt;
+}
+static void do_record(struct fake *f)
+{
+    struct fake_part *part = part_of(f);
+    pg_rows_done(f->rows);
+    if (part) strcpy(part->status, f->text2);
+    if (f->flag && f->attempt == f->rq->attempt && f->rq->status == SENDING) f->rq->status = ENDED;
+    bool more = false;
+    for (int i = 0; i < w.n_rq; i++) more |= w.rq[i].status == QUEUED && !w.rq[i].urgent;
+    row_add(f->rows)[1].i = more;
+}
+void store_record(struct store *s, struct op *op, const struct delivery_result *d,
+                  struct pg_rows *rows)
+{
+    (void)s;
+    struct fake *f = fake(op, do_record);
+    f->rows = rows;
+    f->rq = request_by_id(d->request);
+    f->id = d->delivery;
+    f->attempt = d->attempt;
+    f->flag = d->last;
+    put(w.recorded, sizeof w.recorded, d->error);
+    put(f->text2, sizeof f->text2, d->status);
+    if (w.record_error) err_set(&f->err, w.record_error, "away");
+    w.record_error = ERR_NONE;
+}
+void store_edit(struct store *s, struct op *op, const struct request_new *rq, struct pg_rows *rows)
+{
+    (void)s, (void)rq, (void)rows;
+    fake(op, NULL);
+}
+static void do_withdraw(struct fake *f)
+{
+    for (int i = 0; i < w.n_rq; i++)
+        if (w.rq[i].status == QUEUED && strcmp(w.rq[i].event, f->text2) == 0)
+            w.rq[i].status = ENDED;
+}
+void store_withdraw(struct store *s, struct op *op, const struct request_new *rq,
+                    struct pg_rows *rows)
+{
+    (void)s, (void)rows;
+    struct fake *f = fake(op, do_withdraw);
+    put(f->text2, sizeof f->text2, rq->platform_message);
+}
+void store_vote(struct store *s, struct op *op, const struct vote *v, struct pg_rows *rows)
+{
+    (void)s, (void)rows;
+    w.votes += v->taken_back ? 0 : v->vote;
+    cr_assert_str_eq(v->message.p, "m1");
+    fake(op, NULL);
+}
+void store_link_offer(struct store *s, struct op *op, struct uuid user, struct str code_hash,
+                      int64_t life_ms)
+{
+    (void)s, (void)user, (void)life_ms;
+    put(w.code_hash, sizeof w.code_hash, code_hash);
+    fake(op, NULL);
+}
+static void do_link_take(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    strcpy(row_add(f->rows)[0].text, strcmp(f->text2, w.code_hash) == 0 ? "linked" : "unknown");
+}
+void store_link_take(struct store *s, struct op *op, struct uuid user, struct str code_hash,
+                     int64_t tries_max, int64_t life_ms, struct pg_rows *rows)
+{
+    (void)s, (void)user, (void)tries_max, (void)life_ms;
+    struct fake *f = fake(op, do_link_take);
+    f->rows = rows;
+    put(f->text2, sizeof f->text2, code_hash);
+}
+void store_move(struct store *s, struct op *op, struct str channel, struct str from, struct str to)
+{
+    (void)s, (void)channel, (void)from, (void)to;
+    fake(op, NULL);
+}
+void store_end_conversation(struct store *s, struct op *op, const struct claimed *c,
+                            struct uuid next, struct pg_rows *rows)
+{
+    (void)s, (void)c, (void)next, (void)rows;
+    fake(op, NULL);
+}
+void store_set_model(struct store *s, struct op *op, struct uuid conversation, struct str model)
+{
+    (void)s, (void)conversation, (void)model;
+    fake(op, NULL);
+}
+void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
+                   struct pg_rows *rows)
+{
+    (void)s, (void)conversation, (void)limit;
+    fake(op, do_one_row)->rows = rows;
+}
+static void do_last_reply(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (!w.asked[0]) return;
+    struct cell *c = row_add(f->rows);
+    strcpy(c[0].text, "Well, ");
+    strcpy(c[1].text, w.asked);
+    strcpy(c[2].text, "{01a21694-fee0-7436-804c-7a08df49e6d0}");
+}
+void store_last_reply(struct store *s, struct op *op, struct uuid conversation,
+                      struct pg_rows *rows)
+{
+    (void)s, (void)conversation;
+    fake(op, do_last_reply)->rows = rows;
+}

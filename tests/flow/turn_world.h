@@ -1,0 +1,316 @@
+/*
+ * The world of the turn's flow tests, its second half: Redis, the model, the platform with the
+ * screen that a person looks at, and the steps that scenarios are made of. One program includes
+ * this once.
+ */
+#pragma once
+#include "tests/flow/turn_store.h"
+
+/* ---- Redis ---- */
+
+struct cache_rate *cache_rate_new(struct redis *r)
+{
+    (void)r;
+    return NULL;
+}
+void cache_rate_free(struct cache_rate *rate)
+{
+    (void)rate;
+}
+static void do_allow(struct fake *f)
+{
+    struct rate_answer *ret = f->ret;
+    ret->allowed = w.n_refusals == 0;
+    ret->first_refusal = !ret->allowed && w.n_refused++ == 0;
+    ret->retry_after_ms = 5000;
+    w.n_refusals -= !ret->allowed;
+}
+void cache_rate_take(struct cache_rate *rate, struct op *op, const struct rate_ask *ask,
+                     struct rate_answer *ret)
+{
+    (void)rate, (void)ask;
+    ret->allowed = true; /* the real one never fails: it counts by itself when Redis is away */
+    fake(op, do_allow)->ret = ret;
+}
+void cache_context_get(struct redis *r, struct op *op, const struct uuid *conversation,
+                       size_t n_max, struct arena *arena, struct context_read *ret)
+{
+    (void)r, (void)conversation, (void)n_max, (void)arena;
+    ret->n = 0;
+    fake(op, NULL);
+}
+void cache_context_push(struct redis *r, const struct uuid *conversation,
+                        const struct context_entry *entries, size_t n, bool create, size_t keep_max)
+{
+    (void)r, (void)conversation, (void)entries, (void)n, (void)create, (void)keep_max;
+}
+void cache_context_fill(struct redis *r, const struct uuid *conversation,
+                        const struct context_read *context)
+{
+    (void)r, (void)conversation, (void)context;
+}
+void cache_session_put(struct redis *r, struct str channel, struct str user,
+                       const struct cache_session *session)
+{
+    (void)r, (void)channel, (void)user, (void)session;
+}
+void cache_active_touch(struct redis *r, struct str channel, struct str user)
+{
+    (void)r, (void)channel, (void)user;
+}
+void redis_subscribe(struct redis *r, struct redis_sub *sub)
+{
+    (void)r, (void)sub;
+}
+void redis_unsubscribe(struct redis *r, struct redis_sub *sub)
+{
+    (void)r, (void)sub;
+}
+void redis_publish(struct redis *r, const char *channel, struct str payload)
+{
+    (void)r, (void)channel, (void)payload;
+}
+
+/* ---- the model ---- */
+
+static struct model model = { .name = "fake", .context_tokens = 8000, .max_tokens = 1000 };
+
+const struct model *models_default(const struct models *m)
+{
+    (void)m;
+    return &model;
+}
+const struct model *models_find(const struct models *m, struct str name)
+{
+    (void)m, (void)name;
+    return NULL;
+}
+size_t models_count(const struct models *m)
+{
+    return m ? 1 : 0;
+}
+const struct model *models_at(const struct models *m, size_t i)
+{
+    return m && i ? NULL : &model;
+}
+int64_t tokens_estimate(struct str text)
+{
+    return (int64_t)text.n / 4 + 1;
+}
+void model_answer_done(struct model_answer *a)
+{
+    buf_done(&a->text);
+}
+
+/* Writes "The answer." in the end, after as many pieces as the scenario wants. */
+struct writing {
+    struct timer timer;
+    struct op *op, end;
+    struct model_answer *ret;
+    void (*on_text)(void *ctx, struct str piece);
+    void *ctx;
+    int n_left;
+};
+
+static void writing_free(struct writing *m)
+{
+    timer_clear(&w.loop, &m->timer);
+    op_cancel(&m->end);
+    free(m);
+}
+static void writing_drop(struct op *op)
+{
+    writing_free(op->impl);
+}
+static const struct op_kind writing_kind = { "fake.model", writing_drop };
+
+static void write_piece(struct writing *m, struct str piece)
+{
+    buf_add(&m->ret->text, piece);
+    m->on_text(m->ctx, piece);
+}
+static void on_written(struct op *end)
+{
+    struct writing *m = container_of(end, struct writing, end);
+    if (end->err.kind)
+        op_fail(m->op, &end->err);
+    else
+        op_finish(m->op);
+    writing_free(m);
+}
+static void do_write(struct fake *f)
+{
+    write_piece(f->ret, STR("The answer."));
+}
+static void on_piece_due(struct timer *t)
+{
+    struct writing *m = container_of(t, struct writing, timer);
+    if (m->n_left-- == 0) {
+        fake(&m->end, do_write)->ret = m;
+        return;
+    }
+    write_piece(m, STR("Well, "));
+    timer_set(&w.loop, t, (uint64_t)w.piece_ms);
+}
+void model_ask(struct models *models, const struct model *m, struct op *op,
+               const struct model_ask *ask, void (*on_text)(void *ctx, struct str piece), void *ctx,
+               struct model_answer *ret)
+{
+    (void)models, (void)m;
+    cr_assert_geq(ask->n_messages, 2);
+    put(w.asked, sizeof w.asked, ask->messages[ask->n_messages - 1].text);
+    w.n_pictures_asked = ask->messages[ask->n_messages - 1].n_pictures;
+    w.n_messages_asked = ask->n_messages;
+    w.n_asked++;
+    struct writing *wr = mem_new(struct writing);
+    *wr = (struct writing){
+        .op = op, .ret = ret, .on_text = on_text, .ctx = ctx, .n_left = w.n_pieces
+    };
+    wr->timer.fire = on_piece_due;
+    op_init(&wr->end, &w.loop, on_written);
+    buf_init(&ret->text, 1 << 20);
+    ret->finish = MODEL_STOP;
+    op_begin(op, &writing_kind, wr, 120000);
+    on_piece_due(&wr->timer);
+}
+
+/* ---- the platform ---- */
+
+static struct shown *shown_by_id(struct str id)
+{
+    for (int i = 0; i < w.n_screen; i++)
+        if (str_eq(id, str_of(w.screen[i].id)) && !w.screen[i].deleted) return &w.screen[i];
+    return NULL;
+}
+
+static void do_send(struct fake *f)
+{
+    struct shown *s = shown_by_id(f->out->edits);
+    if (f->out->edits.n && !s) {
+        err_set(&f->err, ERR_NOT_FOUND, "message to edit not found");
+        return;
+    }
+    if (s) {
+        w.n_edits++;
+    } else {
+        cr_assert_lt(w.n_screen, SCREEN_MAX);
+        s = &w.screen[w.n_screen];
+        snprintf(s->id, sizeof s->id, "m%d", ++w.n_screen);
+    }
+    put(s->text, sizeof s->text, f->out->text);
+    s->preview = f->out->preview;
+    strcpy(((struct sent *)f->ret)->message_id, s->id);
+}
+static void fake_send(struct channel *ch, struct op *op, const struct outbound *out,
+                      struct sent *ret)
+{
+    cr_assert_leq(utf8_length(out->text, ch->type->text_unit), ch->type->text_max);
+    struct fake *f = fake(op, do_send);
+    f->out = out;
+    f->ret = ret;
+    w.n_sends++;
+    if (out->preview || w.n_send_errors == 0) return;
+    w.n_send_errors--;
+    err_set(&f->err, w.send_error, "the platform has its reasons");
+    if (!w.shown_all_the_same) f->effect = NULL;
+}
+static struct channel_type type = {
+    .name = "fake", .size = sizeof(struct channel), .text_max = 4000, .send = fake_send
+};
+
+/* How many messages on the screen begin with this. */
+int n_shown(const char *text)
+{
+    int n = 0;
+    for (int i = 0; i < w.n_screen; i++)
+        n += !w.screen[i].deleted && str_starts(str_of(w.screen[i].text), str_of(text));
+    return n;
+}
+
+int n_previews(void) /* not in every program */
+{
+    int n = 0;
+    for (int i = 0; i < w.n_screen; i++) n += !w.screen[i].deleted && w.screen[i].preview;
+    return n;
+}
+
+/* ---- scenarios ---- */
+
+static void nobody_waits(struct op *op)
+{
+    (void)op;
+}
+
+static void world_open(enum trouble trouble, int at, uint32_t caps)
+{
+    memset(&w, 0, sizeof w);
+    clock_virtual(1000000);
+    loop_open(&w.loop);
+    w.trouble = trouble;
+    w.trouble_at = at;
+    w.conversation = uuid_v7();
+    w.piece_ms = 700;
+    w.deadline_ms = 15000;
+    type.caps = caps;
+    type.text_max = 4000;
+    type.text_unit = TEXT_POINTS;
+    type.preview_ms = 1000;
+    const struct chat_conf conf = { .model = "",
+                                    .system_prompt = "Be brief.",
+                                    .queue = QUEUE_WAIT,
+                                    .merge_ms = 1500,
+                                    .rate_per_minute = 60,
+                                    .history_messages = 20,
+                                    .history_tokens = 6000,
+                                    .message_max = 65536,
+                                    .turns_max = 10,
+                                    .lease_ms = 30000,
+                                    .expire_ms = 86400000,
+                                    .preview_after_ms = 1000,
+                                    .send_attempts = 8,
+                                    .unknown_outcome = UNKNOWN_NOTICE };
+    chat_open(&w.chat, &w.loop, &w.store, NULL, NULL, &conf, "test");
+    w.channel =
+        (struct channel){ .type = &type, .name = "fake", .model = "", .queue = QUEUE_DEFAULT };
+    chat_channel_add(&w.chat, &w.channel);
+}
+
+static void world_close(void)
+{
+    chat_close(&w.chat);
+    loop_run_for(&w.loop, 120000); /* late replies come home as orphans */
+    cr_assert_eq(w.n_live, 0);
+    cr_assert(list_empty(&w.chat.turns));
+    cr_assert(list_empty(&w.chat.intakes));
+    loop_close(&w.loop);
+    clock_real();
+}
+
+/* One event, once: what became of it. */
+static enum err_kind accept_once(const char *event, const char *text)
+{
+    struct op op;
+    const struct inbound in = { .kind = INBOUND_MESSAGE,
+                                .event_id = str_of(event),
+                                .where = { .channel = STR("1") },
+                                .direct = true,
+                                .from = { .id = STR("p1") },
+                                .text = str_of(text),
+                                .album = str_of(w.album) };
+    op_init(&op, &w.loop, nobody_waits);
+    chat_accept(&w.chat, &op, &w.channel, &in, NULL);
+    while (op_busy(&op)) loop_run_for(&w.loop, 1);
+    return op.err.kind;
+}
+
+/* A platform repeats an event until it is acknowledged, as they all do. */
+static struct fake_request *say(const char *event, const char *text)
+{
+    for (int tries = 0; tries < 5; tries++) {
+        if (accept_once(event, text)) continue;
+        for (int i = 0; i < w.n_rq; i++)
+            if (strcmp(w.rq[i].event, event) == 0) return &w.rq[i];
+    }
+    cr_assert_fail("never stored");
+    return NULL;
+}

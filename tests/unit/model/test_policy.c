@@ -1,0 +1,61 @@
+/*
+ * When a model is asked again, and after how long.
+ */
+#include "core/model/policy.h"
+#include <criterion/criterion.h>
+
+Test(policy, again)
+{
+    static const struct {
+        enum err_kind kind;
+        uint32_t hint_ms;
+        struct policy_try t;
+        bool again;
+        uint32_t min_ms, max_ms;
+    } cases[] = {
+        { ERR_IO, 0, { 1, 3, false, false, "" }, true, 250, 500 },
+        { ERR_IO, 0, { 2, 3, false, true, "" }, true, 500, 1000 },
+        { ERR_IO, 0, { 3, 3, false, true, "" }, false, 0, 0 },
+        { ERR_IO, 0, { 1, 3, true, true, "" }, false, 0, 0 },
+        { ERR_IO, 3000, { 1, 3, false, true, "" }, true, 3000, 3000 },
+        { ERR_IO, 30000, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_IO, 0, { 1, 3, false, true, "false" }, false, 0, 0 },
+        { ERR_UNKNOWN, 0, { 1, 3, false, true, "" }, true, 250, 500 },
+        { ERR_UNKNOWN, 0, { 1, 3, true, true, "" }, false, 0, 0 },
+        { ERR_TIMEOUT, 0, { 1, 3, false, false, "" }, true, 250, 500 },
+        { ERR_TIMEOUT, 0, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_LIMIT, 2000, { 1, 3, false, true, "" }, true, 2000, 2000 },
+        { ERR_LIMIT, 20000, { 1, 3, false, true, "" }, true, 20000, 20000 },
+        { ERR_LIMIT, 20001, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_LIMIT, 0, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_AUTH, 0, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_AUTH, 0, { 1, 3, false, true, "true" }, true, 250, 500 },
+        { ERR_REFUSED, 0, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_NOT_FOUND, 0, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_PROTO, 0, { 1, 3, false, true, "" }, false, 0, 0 },
+        { ERR_CANCELLED, 0, { 1, 3, false, true, "true" }, false, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct err why = { .kind = cases[i].kind, .retry_after_ms = cases[i].hint_ms };
+        uint32_t wait_ms = 0;
+        cr_expect_eq(policy_again(&cases[i].t, &why, &wait_ms), cases[i].again, "case %zu", i);
+        if (!cases[i].again) continue;
+        cr_expect(wait_ms >= cases[i].min_ms && wait_ms <= cases[i].max_ms, "case %zu: %u", i,
+                  wait_ms);
+    }
+}
+
+/* A string that nobody has measured must not get far into a log line. */
+Test(policy, what_is_quoted_is_short_clean_and_on_one_line)
+{
+    char long_text[1000];
+    memset(long_text, ' ', sizeof(long_text));
+    memcpy(long_text, "a\x01\n\xff\xc3\xa4 b", 9);
+    memset(long_text + 200, 'x', 800);
+    struct policy_refusal r = { .status = 500, .message = str_from(long_text, sizeof(long_text)) };
+    struct err why;
+    policy_refused(&r, &why);
+    cr_expect_leq(strlen(why.msg), 220);
+    cr_expect(strstr(why.msg, "a  \xef\xbf\xbd\xc3\xa4 b"), "%s", why.msg);
+    cr_expect_eq(policy_refused(&r, NULL), ERR_IO);
+}
