@@ -30,7 +30,11 @@ static void on_poll(uv_poll_t *h, int status, int events)
 {
     struct pg_watch *w = container_of(h, struct pg_watch, poll);
 
-    /* A poll error: let libpq try, it finds out what is wrong. */
+    /*
+     * A poll error: let libpq try, it finds out what is wrong; perhaps not at once, when the
+     * server's last words came together with the end. libuv has stopped the handle.
+     */
+    if (status < 0) uv_poll_start(h, w->events, on_poll);
     w->ready(w->ctx, status < 0 ? UV_READABLE | UV_WRITABLE : events);
 }
 

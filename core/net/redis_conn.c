@@ -48,7 +48,11 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     struct redis_conn_poll *p = handle->data;
 
     if (!p->ac) return;
-    if (status < 0) events = p->ac->c.flags & REDIS_CONNECTED ? UV_READABLE : UV_WRITABLE;
+    if (status < 0) {
+        /* libuv has stopped the handle; what came before the end may be all that is read now. */
+        uv_poll_start(handle, p->events, on_poll);
+        events = p->ac->c.flags & REDIS_CONNECTED ? UV_READABLE : UV_WRITABLE;
+    }
     if (events & UV_READABLE) redisAsyncHandleRead(p->ac);
     if (p->ac && (events & UV_WRITABLE)) redisAsyncHandleWrite(p->ac);
 }
