@@ -90,7 +90,7 @@ static inline void client_close(struct client *c)
 /* Loopback may take its time on a busy machine: give `cond` two seconds of real time. */
 #define SITE_UNTIL(site, cond)                                                         \
     do {                                                                               \
-        for (uint64_t end_ = uv_hrtime() + 2000000000; !(cond) && uv_hrtime() < end_;) \
+        for (uint64_t end_ = uv_hrtime() + 20000000000; !(cond) && uv_hrtime() < end_;) \
             site_wait((site), 0);                                                      \
     } while (0)
 

@@ -11,7 +11,7 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 
-#define CALLS_MAX_MS 20000
+#define CALLS_MAX_MS 60000
 
 struct call {
     struct op op;
@@ -27,7 +27,7 @@ static struct loop loop;
 static struct pg *pg;
 static struct pg_conf conf = { .pool_min = 1,
                                .pool_max = 4,
-                               .statement_timeout_ms = 5000,
+                               .statement_timeout_ms = 20000,
                                .connect_timeout_ms = 2000,
                                .queue_max = 1000 };
 static unsigned n_ended;

@@ -16,7 +16,7 @@ struct redis_fixture {
     struct err why; /* of the last loss or failed try */
 };
 
-#define REDIS_FIXTURE_TIMEOUT_MS 200
+#define REDIS_FIXTURE_TIMEOUT_MS 1000
 
 static inline void fixture_changed(void *ctx, const struct err *why)
 {
@@ -60,7 +60,7 @@ static inline void fixture_open(struct redis_fixture *f)
     redis_server_start(&f->server);
     loop_open(&f->loop);
     struct redis_conf conf = fixture_conf(f->server.unix_url);
-    if (fixture_dial(f, &conf) || !wait_until(&f->loop, &f->up, 5000)) abort();
+    if (fixture_dial(f, &conf) || !wait_until(&f->loop, &f->up, 30000)) abort();
 }
 
 static inline void fixture_close(struct redis_fixture *f)
@@ -83,5 +83,5 @@ static inline enum err_kind fixture_cmd(struct redis_fixture *f, const char *tex
     while (rest.n) args[n++] = str_cut(&rest, ' ');
     waiter_init(&w, &f->loop);
     redis_cmd(f->redis, &w.op, args, n, ret);
-    return waiter_run(&w, 5000);
+    return waiter_run(&w, 30000);
 }

@@ -27,7 +27,7 @@ struct ws_peer {
 /* Loopback may take its time on a busy machine: give `cond` two seconds of real time. */
 #define LOOP_UNTIL(loop, cond)                                                         \
     do {                                                                               \
-        for (uint64_t end_ = uv_hrtime() + 2000000000; !(cond) && uv_hrtime() < end_;) \
+        for (uint64_t end_ = uv_hrtime() + 20000000000; !(cond) && uv_hrtime() < end_;) \
             loop_run_for((loop), 0);                                                   \
     } while (0)
 
@@ -108,7 +108,7 @@ static inline void peer_await_end(struct ws_peer *p)
 
 static inline void peer_send(struct ws_peer *p, struct str s)
 {
-    for (uint64_t end = uv_hrtime() + 10000000000; s.n && uv_hrtime() < end;) {
+    for (uint64_t end = uv_hrtime() + 20000000000; s.n && uv_hrtime() < end;) {
         ssize_t n = send(p->fd, s.p, s.n, MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN) break;
         if (n > 0)

@@ -24,7 +24,7 @@ static enum err_kind count(const char *channel, int64_t *ret)
 
     waiter_init(&w, &fx.loop);
     cache_active_count(fx.redis, &w.op, str_of(channel), ret);
-    return waiter_run(&w, 5000);
+    return waiter_run(&w, 30000);
 }
 
 Test(active, counts_each_once)
@@ -84,7 +84,7 @@ Test(active, unknown_without_redis)
     cr_expect_eq(count("web", &n), ERR_IO);
     cr_expect_eq(n, -1, "left alone");
     redis_server_start(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     cr_expect_eq(count("web", &n), ERR_NONE);
     redis_server_freeze(&fx.server);
     cr_expect_eq(count("web", &n), ERR_TIMEOUT);

@@ -35,7 +35,7 @@ static enum err_kind get(size_t n_max, struct context_read *ret)
 
     waiter_init(&w, &fx.loop);
     cache_context_get(fx.redis, &w.op, &conversation, n_max, &arena, ret);
-    return waiter_run(&w, 5000);
+    return waiter_run(&w, 30000);
 }
 
 /* An exchange, numbered n and n + 1. */
@@ -221,7 +221,7 @@ Test(context, redis_gone_wedged_and_back)
     loop_run_for(&fx.loop, 20);
     cr_expect_eq(get(20, &c), ERR_IO);
     redis_server_start(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     cr_expect_eq(get(20, &c), ERR_NOT_FOUND);
 }
 

@@ -26,7 +26,7 @@ static enum err_kind acquire(struct cache_lock *ret, uint32_t lease_ms)
 
     waiter_init(&w, &fx.loop);
     cache_lock_acquire(fx.redis, &w.op, "job", lease_ms, ret);
-    enum err_kind kind = waiter_run(&w, 5000);
+    enum err_kind kind = waiter_run(&w, 30000);
     last_why = w.op.err;
     return kind;
 }
@@ -37,7 +37,7 @@ static enum err_kind renew(struct cache_lock *lock, uint32_t lease_ms)
 
     waiter_init(&w, &fx.loop);
     cache_lock_renew(fx.redis, &w.op, lock, lease_ms);
-    return waiter_run(&w, 5000);
+    return waiter_run(&w, 30000);
 }
 
 Test(lock, one_holder_at_a_time)
@@ -126,7 +126,7 @@ Test(lock, not_ours_without_redis)
     cr_expect_eq(acquire(&a, 10000), ERR_IO);
     cr_expect_eq(a.fence, 0);
     redis_server_thaw(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     /* The first one may have been granted; it ends with its lease. */
     redis_server_cli(&fx.server, "del lock:job");
     cr_expect_eq(acquire(&a, 10000), ERR_NONE);

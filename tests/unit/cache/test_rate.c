@@ -32,7 +32,7 @@ static struct rate_answer take_at(struct cache_rate *at, enum rate_scope scope, 
 
     waiter_init(&w, &fx.loop);
     cache_rate_take(at, &w.op, &ask, &answer);
-    cr_assert_eq(waiter_run(&w, 5000), ERR_NONE, "%s", w.op.err.msg);
+    cr_assert_eq(waiter_run(&w, 30000), ERR_NONE, "%s", w.op.err.msg);
     return answer;
 }
 
@@ -128,7 +128,7 @@ Test(rate, redis_gone_and_back)
     expect_local_limit("u");
     expect_local_limit("v");
     redis_server_start(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     struct rate_answer a = take("u", 2, 60000);
     cr_expect(a.allowed && !a.degraded);
     cr_expect_eq(a.remaining, 1);
@@ -141,7 +141,7 @@ Test(rate, redis_wedged_and_back)
     expect_local_limit("u");
     cr_expect_lt(clock_ms() - began, 3 * REDIS_FIXTURE_TIMEOUT_MS, "only the first one waits");
     redis_server_thaw(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     cr_expect_not(take("v", 2, 60000).degraded);
 }
 

@@ -26,7 +26,7 @@ static enum err_kind get(struct cache_session *ret)
 
     waiter_init(&w, &fx.loop);
     cache_session_get(fx.redis, &w.op, STR("support"), STR("u:1"), ret);
-    return waiter_run(&w, 5000);
+    return waiter_run(&w, 30000);
 }
 
 static struct cache_session put(const char *model)
@@ -107,7 +107,7 @@ Test(session, redis_gone_and_back)
     put("m");
     cr_expect_eq(get(&ret), ERR_IO);
     redis_server_start(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     cr_expect_eq(get(&ret), ERR_NOT_FOUND);
     put("m");
     cr_expect_eq(get(&ret), ERR_NONE);
@@ -120,7 +120,7 @@ Test(session, redis_wedged)
     redis_server_freeze(&fx.server);
     cr_expect_eq(get(&ret), ERR_TIMEOUT);
     redis_server_thaw(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     cr_expect_eq(get(&ret), ERR_NOT_FOUND);
 }
 
@@ -135,7 +135,7 @@ Test(session, absurd_names)
     cache_session_put(fx.redis, STR("c"), user, &s);
     waiter_init(&w, &fx.loop);
     cache_session_get(fx.redis, &w.op, STR("c"), user, &ret);
-    cr_expect_eq(waiter_run(&w, 5000), ERR_LIMIT);
+    cr_expect_eq(waiter_run(&w, 30000), ERR_LIMIT);
 }
 
 Test(session, cancel_and_close_at_any_time)
@@ -158,5 +158,5 @@ Test(session, cancel_and_close_at_any_time)
     cache_session_get(fx.redis, &w.op, STR("support"), STR("u:1"), &ret);
     redis_close(fx.redis);
     fx.redis = NULL;
-    cr_expect_eq(waiter_run(&w, 5000), ERR_UNKNOWN);
+    cr_expect_eq(waiter_run(&w, 30000), ERR_UNKNOWN);
 }

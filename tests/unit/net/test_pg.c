@@ -74,7 +74,7 @@ Test(pg, text_is_read_as_what_the_statement_says)
     cr_expect_eq(pg_rows_str(&c.rows, 0, 1).n, 0);
     cr_expect_not(pg_rows_null(&c.rows, 0, 1));
     cr_expect(str_eq(pg_rows_str(&c.rows, 0, 2), STR("UTC")));
-    cr_expect(str_eq(pg_rows_str(&c.rows, 0, 3), STR("5s")));
+    cr_expect(str_eq(pg_rows_str(&c.rows, 0, 3), STR("20s")));
     pg_rows_done(&c.rows);
 }
 
@@ -299,7 +299,7 @@ Test(pg, statement_timeout)
     uint64_t began = clock_ms();
     cr_expect_eq(call(&c, &sleep_stmt, 1), ERR_TIMEOUT);
     cr_expect(pg_err_is(&c.op.err, "57014"), "%s", c.op.err.msg);
-    cr_expect_lt(clock_ms() - began, 1000);
+    cr_expect_lt(clock_ms() - began, 9000);
     cr_expect_eq(call_i64(&one_stmt), 1);
 }
 

@@ -79,7 +79,7 @@ static enum err_kind run_nested(struct redis_reply *ret)
 
     waiter_init(&w, &fx.loop);
     redis_eval(fx.redis, &w.op, &nested, &key, 1, &arg, 1, ret);
-    return waiter_run(&w, 5000);
+    return waiter_run(&w, 30000);
 }
 
 static void expect_nested(void)
@@ -129,7 +129,7 @@ Test(redis, error_reply)
     cr_assert_eq(fixture_cmd(&fx, "SET s x", NULL), ERR_NONE);
     waiter_init(&w, &fx.loop);
     redis_cmd(fx.redis, &w.op, args, 3, &r);
-    cr_expect_eq(waiter_run(&w, 5000), ERR_REFUSED);
+    cr_expect_eq(waiter_run(&w, 30000), ERR_REFUSED);
     cr_expect_not_null(strstr(w.op.err.msg, "WRONGTYPE"), "%s", w.op.err.msg);
     cr_expect_null(r.owner);
     cr_expect_eq(fixture_cmd(&fx, "NOSUCHCOMMAND", NULL), ERR_REFUSED);
@@ -147,11 +147,11 @@ Test(redis, large_values_both_ways)
 
     conf.command_timeout_ms = 5000;
     reopen(&conf);
-    cr_assert(wait_until(&fx.loop, &fx.up, 5000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     for (size_t i = 0; i < sizeof(big); i++) big[i] = (char)(i * 7);
     waiter_init(&w, &fx.loop);
     redis_cmd(fx.redis, &w.op, args, 3, NULL);
-    cr_assert_eq(waiter_run(&w, 5000), ERR_NONE);
+    cr_assert_eq(waiter_run(&w, 30000), ERR_NONE);
     cr_assert_eq(fixture_cmd(&fx, "GET big", &r), ERR_NONE);
     cr_expect(str_eq(r.s, str_from(big, sizeof(big))));
     redis_reply_done(&r);
@@ -170,7 +170,7 @@ Test(redis, many_in_flight_keep_their_order)
         cr_assert(op_busy(&w[i].op));
     }
     for (size_t i = 0; i < N; i++) {
-        cr_assert_eq(waiter_run(&w[i], 5000), ERR_NONE);
+        cr_assert_eq(waiter_run(&w[i], 30000), ERR_NONE);
         cr_expect_eq(r[i].i, (int64_t)i + 1);
         redis_reply_done(&r[i]);
     }
@@ -191,7 +191,7 @@ Test(redis, cancel_is_silent_and_counted)
     cr_expect_eq(op_orphans, orphans + 1);
     cr_expect_null(r.owner);
     redis_cmd(fx.redis, &w.op, args, 2, &r);
-    cr_expect_eq(waiter_run(&w, 5000), ERR_NONE);
+    cr_expect_eq(waiter_run(&w, 30000), ERR_NONE);
     cr_expect_eq(r.i, 2);
     redis_reply_done(&r);
 }
@@ -209,8 +209,8 @@ Test(redis, frozen_server_times_out_and_heals)
     loop_run_for(&fx.loop, REDIS_FIXTURE_TIMEOUT_MS / 2);
     redis_cmd(fx.redis, &second.op, args, 2, NULL);
     uint64_t began = clock_ms();
-    cr_expect_eq(waiter_run(&first, 5000), ERR_TIMEOUT);
-    cr_expect_eq(waiter_run(&second, 5000), ERR_UNKNOWN, "%s", second.op.err.msg);
+    cr_expect_eq(waiter_run(&first, 30000), ERR_TIMEOUT);
+    cr_expect_eq(waiter_run(&second, 30000), ERR_UNKNOWN, "%s", second.op.err.msg);
     cr_expect_lt(clock_ms() - began, REDIS_FIXTURE_TIMEOUT_MS);
     cr_expect_not(redis_is_up(fx.redis));
     began = clock_ms();
@@ -222,7 +222,7 @@ Test(redis, frozen_server_times_out_and_heals)
     cr_expect_gt(fx.n_down, n_down);
     cr_expect_not(fx.up);
     redis_server_thaw(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     cr_assert_eq(fixture_cmd(&fx, "GET n", &r), ERR_NONE);
     redis_reply_done(&r);
 }
@@ -236,10 +236,10 @@ Test(redis, killed_in_flight_comes_back)
     redis_cmd(fx.redis, &w.op, args, 3, NULL);
     loop_run_for(&fx.loop, 20);
     redis_server_kill(&fx.server);
-    cr_expect_eq(waiter_run(&w, 5000), ERR_UNKNOWN, "%s", w.op.err.msg);
+    cr_expect_eq(waiter_run(&w, 30000), ERR_UNKNOWN, "%s", w.op.err.msg);
     cr_expect_eq(fixture_cmd(&fx, "PING", NULL), ERR_IO);
     redis_server_start(&fx.server);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     cr_expect_eq(fx.n_up, 2);
     cr_expect_eq(fixture_cmd(&fx, "PING", NULL), ERR_NONE);
     expect_nested();
@@ -261,14 +261,14 @@ Test(redis, full_queue_refuses)
 
     conf.queue_max = 2;
     reopen(&conf);
-    cr_assert(wait_until(&fx.loop, &fx.up, 5000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     for (size_t i = 0; i < 3; i++) {
         waiter_init(&w[i], &fx.loop);
         redis_cmd(fx.redis, &w[i].op, args, 1, NULL);
     }
-    cr_expect_eq(waiter_run(&w[2], 5000), ERR_LIMIT);
-    cr_expect_eq(waiter_run(&w[0], 5000), ERR_NONE);
-    cr_expect_eq(waiter_run(&w[1], 5000), ERR_NONE);
+    cr_expect_eq(waiter_run(&w[2], 30000), ERR_LIMIT);
+    cr_expect_eq(waiter_run(&w[0], 30000), ERR_NONE);
+    cr_expect_eq(waiter_run(&w[1], 30000), ERR_NONE);
     cr_expect_eq(fixture_cmd(&fx, "PING", NULL), ERR_NONE);
 }
 
@@ -279,7 +279,7 @@ static void expect_tcp(const char *host)
     snprintf(url, sizeof(url), "redis://%s:%d/5", host, fx.server.port);
     struct redis_conf conf = fixture_conf(url);
     reopen(&conf);
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000), "%s: %s", host, fx.why.msg);
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000), "%s: %s", host, fx.why.msg);
     cr_assert_eq(fixture_cmd(&fx, "SET where five", NULL), ERR_NONE);
     cr_expect_str_eq(redis_server_cli(&fx.server, "-n 5 get where"), "five");
 }
@@ -301,7 +301,7 @@ Test(redis, refused_connect_is_noticed)
     cr_assert_geq(fx.n_down, 2, "a second try follows the first");
     cr_expect_not_null(strstr(fx.why.msg, "refused"), "%s", fx.why.msg);
     redis_server_start(&fx.server);
-    cr_expect(wait_until(&fx.loop, &fx.up, 10000));
+    cr_expect(wait_until(&fx.loop, &fx.up, 30000));
 }
 
 Test(redis, unknown_name_is_noticed)
@@ -384,12 +384,12 @@ Test(redis, password_and_user)
     cr_expect_eq(fx.why.kind, ERR_AUTH, "%s", fx.why.msg);
     conf.password = "open";
     reopen(&conf);
-    cr_expect(wait_until(&fx.loop, &fx.up, 5000));
+    cr_expect(wait_until(&fx.loop, &fx.up, 30000));
     char url[128];
     snprintf(url, sizeof(url), "redis://me:sesame@127.0.0.1:%d/1", fx.server.port);
     conf = fixture_conf(url);
     reopen(&conf);
-    cr_expect(wait_until(&fx.loop, &fx.up, 5000), "%s", fx.why.msg);
+    cr_expect(wait_until(&fx.loop, &fx.up, 30000), "%s", fx.why.msg);
 }
 
 Test(redis, bad_configuration_is_refused)
@@ -417,7 +417,7 @@ Test(redis, close_with_commands_in_flight)
     redis_send(fx.redis, args, 1);
     redis_close(fx.redis);
     fx.redis = NULL;
-    cr_expect_eq(waiter_run(&w, 5000), ERR_UNKNOWN);
+    cr_expect_eq(waiter_run(&w, 30000), ERR_UNKNOWN);
 }
 
 Test(redis, close_at_any_turn_of_connecting)
@@ -456,7 +456,7 @@ Test(redis, close_inside_the_watcher_when_up)
 
     reopen(&conf);
     redis_watch(fx.redis, close_on_change, &closed);
-    cr_expect(wait_until(&fx.loop, &closed, 5000));
+    cr_expect(wait_until(&fx.loop, &closed, 30000));
 }
 
 Test(redis, close_inside_the_watcher_when_lost)
@@ -467,10 +467,10 @@ Test(redis, close_inside_the_watcher_when_lost)
         struct redis_conf conf = fixture_conf(urls[i]);
         bool closed = false;
         reopen(&conf);
-        if (i == 0) cr_assert(wait_until(&fx.loop, &fx.up, 5000));
+        if (i == 0) cr_assert(wait_until(&fx.loop, &fx.up, 30000));
         redis_watch(fx.redis, close_on_change, &closed);
         if (i == 0) redis_server_kill(&fx.server);
-        cr_expect(wait_until(&fx.loop, &closed, 5000));
+        cr_expect(wait_until(&fx.loop, &closed, 30000));
         if (i < 2) fixture_dial(&fx, &conf);
     }
 }

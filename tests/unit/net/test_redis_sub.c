@@ -108,7 +108,7 @@ Test(redis_sub, a_restart_is_told_by_an_empty_payload)
     redis_server_kill(&fx.server);
     redis_server_start(&fx.server);
     cr_assert(reaches(&a.n_empty, 2));
-    cr_assert(wait_until(&fx.loop, &fx.up, 10000));
+    cr_assert(wait_until(&fx.loop, &fx.up, 30000));
     redis_publish(fx.redis, "chan:a", STR("after"));
     cr_expect(reaches(&a.n_messages, 1));
 }

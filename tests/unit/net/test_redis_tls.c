@@ -98,7 +98,7 @@ Test(redis_tls, a_large_value_and_a_lost_server)
     cr_assert(connects("localhost", ca_file), "%s", fx.why.msg);
     waiter_init(&w, &fx.loop);
     redis_cmd(fx.redis, &w.op, args, 3, NULL);
-    cr_assert_eq(waiter_run(&w, 5000), ERR_NONE, "%s", w.op.err.msg);
+    cr_assert_eq(waiter_run(&w, 30000), ERR_NONE, "%s", w.op.err.msg);
     cr_assert_eq(fixture_cmd(&fx, "GET big", &r), ERR_NONE);
     cr_expect(str_eq(r.s, args[2]));
     redis_reply_done(&r);
