@@ -88,10 +88,10 @@ static inline void client_close(struct client *c)
 }
 
 /* Loopback may take its time on a busy machine: give `cond` two seconds of real time. */
-#define SITE_UNTIL(site, cond)                                                         \
-    do {                                                                               \
+#define SITE_UNTIL(site, cond)                                                          \
+    do {                                                                                \
         for (uint64_t end_ = uv_hrtime() + 20000000000; !(cond) && uv_hrtime() < end_;) \
-            site_wait((site), 0);                                                      \
+            site_wait((site), 0);                                                       \
     } while (0)
 
 /* Bytes that HTTP connections have received so far. */

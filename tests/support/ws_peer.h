@@ -25,10 +25,10 @@ struct ws_peer {
 };
 
 /* Loopback may take its time on a busy machine: give `cond` two seconds of real time. */
-#define LOOP_UNTIL(loop, cond)                                                         \
-    do {                                                                               \
+#define LOOP_UNTIL(loop, cond)                                                          \
+    do {                                                                                \
         for (uint64_t end_ = uv_hrtime() + 20000000000; !(cond) && uv_hrtime() < end_;) \
-            loop_run_for((loop), 0);                                                   \
+            loop_run_for((loop), 0);                                                    \
     } while (0)
 
 static inline void peer_open(struct ws_peer *p, struct loop *loop)
