@@ -1,6 +1,7 @@
 /* channels: the registration of platforms, and the life of their accounts. */
 #include "gateway/channels.h"
 #include "channels/discord/discord.h"
+#include "channels/slack/slack.h"
 #include "channels/telegram/telegram.h"
 #include "channels/web/web.h"
 #include "core/base/log.h"
@@ -8,7 +9,7 @@
 #include <stdio.h>
 
 const struct channel_type *const channel_types[] = { &web_type, &telegram_type, &discord_type,
-                                                     NULL };
+                                                     &slack_type, NULL };
 
 #define FIELDS_MAX     64
 #define NAME_MAX_BYTES 64

@@ -74,9 +74,11 @@ struct outbound {
     struct uuid request, conversation, message; /* message: the stored reply; nil in a preview */
     int part, n_parts;                          /* 0-based */
     bool preview;                               /* not the end: more text follows */
-    bool notice;                                /* from Parley itself, not from a model */
-    struct str ticket;                          /* of the message that is answered; "" = none */
-    bool repeated; /* an earlier try may have arrived: look before it is sent again */
+    struct str so_far; /* of a preview: the text without the mark at its end */
+    struct str person; /* the platform's id of whom it is for; "" = not known */
+    bool notice;       /* from Parley itself, not from a model */
+    struct str ticket; /* of the message that is answered; "" = none */
+    bool repeated;     /* an earlier try may have arrived: look before it is sent again */
 };
 
 struct sent {

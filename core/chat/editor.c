@@ -68,6 +68,7 @@ static void send_preview(struct editor *e)
     buf_addf(&e->text, "%.*s" MORE_MARK, STR_ARG(head));
     e->out = turn_outbound(t);
     e->out.text = buf_str(&e->text);
+    e->out.so_far = str_head(e->out.text, head.n);
     e->out.edits = e->message;
     e->out.preview = true;
     e->sent = (struct sent){ .message_id = "" };

@@ -79,6 +79,7 @@ struct outbound turn_outbound(const struct turn *t)
     return (struct outbound){
         .where = { rq->workspace, rq->place, rq->thread },
         .reply_to = rq->platform_message,
+        .person = rq->from,
         .request = rq->request,
         .conversation = rq->conversation,
         .n_parts = 1,

@@ -45,7 +45,8 @@ struct claimed {
     int message_count;
     int64_t age_ms;
     int64_t late_ms; /* it was found so long after it was written; 0 = in time */
-    struct str channel_type, channel, from;
+    struct str channel_type, channel;
+    struct str from; /* the platform's id of the person; "" = not known any more (linked since) */
     struct str workspace, place, thread;
     struct str query, platform_message, preview_message, ip;
     struct str model_override, preferred_model, outcome;

@@ -23,6 +23,16 @@ def free_port():
         return s.getsockname()[1]
 
 
+class StayHere(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like any other."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+OPENER = urllib.request.build_opener(StayHere)
+
+
 class Answer:
     """Of an HTTP request."""
 
@@ -162,7 +172,7 @@ class Gateway:
             body, headers = json.dumps(body).encode(), {"Content-Type": "application/json", **dict(headers)}
         request = urllib.request.Request(self.url + path, data=body, headers=dict(headers), method=method)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as response:
+            with OPENER.open(request, timeout=timeout) as response:
                 return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as e:
             return Answer(e.code, e.headers, e.read())
