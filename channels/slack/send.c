@@ -181,6 +181,8 @@ static void send_succeeded(struct send *s)
 static void send_failed(struct send *s, struct err why)
 {
     bool fresh = s->way == POST || s->way == START;
+    if (s->way == APPEND && why.kind != ERR_LIMIT)
+        slack_stream_spoil(s->bot, s->out->where.channel, str_of(s->ts));
     if (why.kind == ERR_UNKNOWN && !fresh && s->way != RESPOND) why.kind = ERR_IO;
     if (why.kind == ERR_UNKNOWN && fresh && s->out->preview) slack_doubt(s->bot, &s->out->request);
     /* Only a message of ours that is gone is "not found" to those who asked for an edit. */

@@ -82,6 +82,13 @@ void slack_stream_put(struct slack *s, struct str channel, struct str ts, struct
     sign_sha256(text, st->hash);
 }
 
+void slack_stream_spoil(struct slack *s, struct str channel, struct str ts)
+{
+    char key[KEY_MAX];
+    struct stream *st = get(&s->streams->live, key_of(channel, ts, key));
+    if (st) st->n = SIZE_MAX;
+}
+
 bool slack_stream_is(struct slack *s, struct str channel, struct str ts)
 {
     char key[KEY_MAX];

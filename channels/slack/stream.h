@@ -22,6 +22,8 @@ void slack_stream_put(struct slack *s, struct str channel, struct str ts, struct
  */
 bool slack_stream_rest(struct slack *s, struct str channel, struct str ts, struct str text,
                        struct str *ret_rest);
+/* Nobody knows what stands in it: slack_stream_rest says false from now on. */
+void slack_stream_spoil(struct slack *s, struct str channel, struct str ts);
 bool slack_stream_is(struct slack *s, struct str channel, struct str ts);
 void slack_stream_drop(struct slack *s, struct str channel, struct str ts);
 
