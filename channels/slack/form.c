@@ -26,7 +26,7 @@ bool slack_form_json(struct str form, struct buf *to)
 enum err_kind slack_json(struct str text, struct json **ret, struct err *why)
 {
     _cleanup_(buf_done) struct buf mended = BUF_INIT(2 * text.n + 64);
-    if (json_parse(text, ret, why) == ERR_NONE) return ERR_NONE;
-    if (!json_mend_halves(text, &mended, NULL)) return why->kind;
+    enum err_kind kind = json_parse(text, ret, why);
+    if (kind == ERR_NONE || !json_mend_halves(text, &mended, NULL)) return kind;
     return json_parse(buf_str(&mended), ret, why);
 }
