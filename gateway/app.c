@@ -71,6 +71,12 @@ enum err_kind app_listen(struct app *app, struct err *why)
     if (http_server_open(&app->loop, &app->settings->http, &app->server, why))
         return err_add(why, "http: ");
     app->host.server = app->server;
+    snprintf(app->local_url, sizeof app->local_url, "%s://%s:%d",
+             http_server_tls(app->server) ? "https" : "http", app->settings->http.address,
+             http_server_port(app->server));
+    struct str public_url = str_of(app->settings->http.public_url);
+    while (str_ends(public_url, STR("/"))) public_url.n--;
+    app->chat.public_url = public_url.n ? public_url : str_of(app->local_url);
     return ERR_NONE;
 }
 

@@ -19,6 +19,7 @@ struct app {
     struct ws_clients *ws;
     struct models *models;
     struct http_server *server; /* NULL until app_listen */
+    char local_url[300];        /* where it listens, for when there is no public address */
     struct chat chat;
     struct channel_host host;
 };

@@ -128,8 +128,9 @@ static void check_channel(struct check *c, struct channel *ch)
         say(c, OK, ch->name, "%s: %.*s", ch->type->name, STR_ARG(buf_str(&text)));
 }
 
-int check_main(const char *conf_path)
+int check_main(const char *conf_path, char **args)
 {
+    (void)args;
     static struct check check;
     struct check *c = &check;
     struct err why;

@@ -1,11 +1,13 @@
 /*
- * commands - what main calls: each returns the process's exit status. conf_path NULL = defaults.
- * 0 = well, 1 = it failed, 2 = the command line or the configuration is wrong.
+ * commands - what main calls: each returns the process's exit status. conf_path NULL = defaults;
+ * args: what follows the command, NULL-terminated. 0 = well, 1 = it failed, 2 = the command line or
+ * the configuration is wrong.
  */
 #pragma once
 
-int serve_main(const char *conf_path);
-int migrate_main(const char *conf_path);
-int check_main(const char *conf_path);
-int conf_main(const char *conf_path);
-int steps_main(const char *conf_path);
+int serve_main(const char *conf_path, char **args);
+int migrate_main(const char *conf_path, char **args);
+int check_main(const char *conf_path, char **args);
+int conf_main(const char *conf_path, char **args);
+int approve_main(const char *conf_path, char **args);
+int steps_main(const char *conf_path, char **args);

@@ -6,12 +6,14 @@
 
 static const struct subcommand {
     const char *name, *help;
-    int (*run)(const char *conf_path);
+    int (*run)(const char *conf_path, char **args);
+    int n_args_max;
 } subcommands[] = {
     { "serve", "take messages and answer them, until SIGTERM", serve_main },
     { "migrate", "bring the database's tables up to date", migrate_main },
     { "check", "look whether everything that the configuration names works", check_main },
     { "conf", "print the example configuration: every key, default and help", conf_main },
+    { "approve", "CODE [admin]: let in whoever was given the code", approve_main, 2 },
     { "steps", "print the named steps of all flows, as PARLEY_ABORT_AT takes them", steps_main },
 };
 #define N_SUBCOMMANDS (sizeof subcommands / sizeof *subcommands)
@@ -44,13 +46,13 @@ int main(int argc, char **argv)
         default: usage(stderr); return 2;
         }
     }
-    if (optind != argc - 1) {
-        usage(stderr);
-        return 2;
+    int n_args = argc - optind - 1;
+    for (size_t i = 0; n_args >= 0 && i < N_SUBCOMMANDS; i++) {
+        const struct subcommand *c = &subcommands[i];
+        if (strcmp(argv[optind], c->name) == 0 && n_args <= c->n_args_max)
+            return c->run(conf_path, argv + optind + 1);
     }
-    for (size_t i = 0; i < N_SUBCOMMANDS; i++)
-        if (strcmp(argv[optind], subcommands[i].name) == 0) return subcommands[i].run(conf_path);
-    fprintf(stderr, "parley: %s is no command\n\n", argv[optind]);
+    if (n_args >= 0) fprintf(stderr, "parley: %s is no command\n\n", argv[optind]);
     usage(stderr);
     return 2;
 }

@@ -8,6 +8,7 @@
 #include "gateway/serve.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/chat/eraser.h"
 #include "core/chat/keeper.h"
 #include "gateway/channels.h"
 #include "gateway/commands.h"
@@ -67,6 +68,7 @@ static enum flow_rc open_start(struct flow *f)
              s->report.n_known);
     s->started = true;
     chat_start(&s->app.chat);
+    eraser_start(&s->app.chat);
     flow_goto(f, STEP_N);
     return FLOW_NEXT;
 }
@@ -210,20 +212,23 @@ static void run(struct serve *s)
     watch(s, &s->hup, on_hup, SIGHUP);
     timer_set(loop, &s->daily, DAY_MS);
     health_open(&s->health, &s->app);
+    export_open(&s->exports, &s->app);
     flow_start(&s->start, &start_kind, loop, NULL);
     loop_run(loop);
 
     timer_clear(loop, &s->daily);
     timer_clear(loop, &s->drain_check);
     op_cancel(&s->partitions);
+    export_close(&s->exports);
     health_close(&s->health);
     uv_close((uv_handle_t *)&s->term, NULL);
     uv_close((uv_handle_t *)&s->intr, NULL);
     uv_close((uv_handle_t *)&s->hup, NULL);
 }
 
-int serve_main(const char *conf_path)
+int serve_main(const char *conf_path, char **args)
 {
+    (void)args;
     static struct serve serve;
     struct err why;
     if (app_open(&serve.app, conf_path, &why)) {

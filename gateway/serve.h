@@ -5,6 +5,7 @@
 #include "core/loop/flow.h"
 #include "core/store/migrate.h"
 #include "gateway/app.h"
+#include "gateway/export.h"
 #include "gateway/health.h"
 
 struct serve {
@@ -12,6 +13,7 @@ struct serve {
     struct flow start;
     struct migrate_report report;
     struct health health;
+    struct export_route exports;
     struct op partitions;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;

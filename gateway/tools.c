@@ -7,8 +7,9 @@
 #include "gateway/commands.h"
 #include <stdio.h>
 
-int migrate_main(const char *conf_path)
+int migrate_main(const char *conf_path, char **args)
 {
+    (void)args;
     struct app app;
     struct err why;
     struct op op;
@@ -29,18 +30,18 @@ int migrate_main(const char *conf_path)
     return failed;
 }
 
-int conf_main(const char *conf_path)
+int conf_main(const char *conf_path, char **args)
 {
-    (void)conf_path;
+    (void)conf_path, (void)args;
     _cleanup_(buf_done) struct buf b = BUF_INIT(1 << 20);
     if (!settings_example(&b)) return 1;
     fwrite(b.p, 1, b.n, stdout);
     return 0;
 }
 
-int steps_main(const char *conf_path)
+int steps_main(const char *conf_path, char **args)
 {
-    (void)conf_path;
+    (void)conf_path, (void)args;
     const struct flow_kind *const flows[] = { &intake_flow, &turn_flow, &delivery_flow };
     for (size_t i = 0; i < sizeof flows / sizeof *flows; i++)
         for (size_t k = 0; k < flows[i]->n_steps; k++)

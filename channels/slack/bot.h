@@ -20,7 +20,7 @@ struct slack {
 
     /* configuration */
     const char *bot_token, *app_token, *signing_secret;
-    const char *client_id, *client_secret, *seal_secret, *public_url;
+    const char *client_id, *client_secret, *seal_secret;
     const char *api_url, *reaction;
     int transport, groups, text;
     bool buttons, streaming;

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rand.h"
+#include "core/chat/chat.h"
 #include "core/net/http_form.h"
 #include "core/net/http_server.h"
 #include "core/net/sign.h"
@@ -46,9 +47,7 @@ static void say(struct http_in *in, int status, const char *text)
 
 static struct str public_base(const struct slack *s)
 {
-    struct str base = str_of(s->public_url);
-    while (str_ends(base, STR("/"))) base.n--;
-    return base;
+    return s->channel.host->chat->public_url;
 }
 
 static void put_redirect(const struct slack_oauth *oauth, struct buf *to)

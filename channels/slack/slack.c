@@ -42,13 +42,11 @@ static const struct conf_field fields[] = {
           "With transport = \"events\": the signing secret (app settings, Basic Information)." },
     { "client_id", CONF_STR, AT(client_id),
       .help = "For many workspaces: the app's client id. They install it at "
-              "/hooks/slack/NAME/install." },
+              "/hooks/slack/NAME/install; set http.public_url, too." },
     { "client_secret", CONF_SECRET, AT(client_secret), .help = "With client_id." },
     { "seal_secret", CONF_SECRET, AT(seal_secret),
       .help = "With client_id: any long random text. The workspaces' tokens are encrypted with it "
               "in the database." },
-    { "public_url", CONF_STR, AT(public_url),
-      .help = "With client_id: where the world reaches this server, https://chat.example.org." },
     { "api_url", CONF_STR, AT(api_url), .def = "https://slack.com/api",
       .help = "Slack's Web API, or a proxy of it." },
     { "groups", CONF_ENUM, AT(groups), .def = "mention", .words = groups_words,
@@ -95,8 +93,7 @@ static enum err_kind check_many(const struct slack *s, struct err *why)
                        "bot_token: not together with client_id: workspaces have "
                        "tokens of their own");
     if (need(s->client_secret, "client_secret", "client_id", why)) return why->kind;
-    if (need(s->seal_secret, "seal_secret", "client_id", why)) return why->kind;
-    return need(s->public_url, "public_url", "client_id", why);
+    return need(s->seal_secret, "seal_secret", "client_id", why);
 }
 
 /* The wrong kind of token in the right place is the usual mistake. */

@@ -6,6 +6,8 @@
 
 const char *const queue_mode_words[] = { "wait", "merge", "interrupt", "default", NULL };
 
+static const char *const access_words[] = { "open", "pairing", NULL };
+
 const struct conf_field channel_fields[] = {
     { .key = "name",
       .type = CONF_STR,
@@ -33,6 +35,15 @@ const struct conf_field channel_fields[] = {
       .max = 100000,
       .flags = CONF_RELOADABLE,
       .help = "Messages a minute a person may write here; 0 = chat.rate_per_minute." },
+    { .key = "access",
+      .type = CONF_ENUM,
+      .offset = offsetof(struct channel, access),
+      .def = "open",
+      .words = access_words,
+      .flags = CONF_RELOADABLE,
+      .help =
+          "Who is answered: open = whoever writes; pairing = an unknown person gets a code, which an admin enters "
+          "with `parley approve CODE`." },
     CONF_END,
 };
 

@@ -131,6 +131,12 @@ struct channel_type {
     void (*check)(struct channel *ch, struct op *op, struct buf *ret_text);
 };
 
+/* Who may ask a model. */
+enum channel_access {
+    ACCESS_OPEN,
+    ACCESS_PAIRING, /* whom an admin has let in: `parley approve CODE` */
+};
+
 enum queue_mode { QUEUE_WAIT, QUEUE_MERGE, QUEUE_INTERRUPT, QUEUE_DEFAULT };
 extern const char *const queue_mode_words[];
 
@@ -153,6 +159,7 @@ struct channel {
     const char *model;       /* the default model here; "" = the process's */
     int queue;               /* enum queue_mode; QUEUE_DEFAULT = chat.queue */
     int64_t rate_per_minute; /* a person; 0 = chat.rate_per_minute */
+    int access;              /* enum channel_access */
     struct channel_host *host;
     bool opened, up, paused;
     struct err down_why;

@@ -1,6 +1,7 @@
 /* chat: the conf table, and opening, draining and closing what the other files of this floor do. */
 #include "core/chat/chat.h"
 #include "core/cache/rate.h"
+#include "core/chat/eraser.h"
 #include "core/chat/keeper.h"
 #include "core/chat/lane.h"
 #include "core/chat/turn.h"
@@ -68,6 +69,7 @@ void chat_open(struct chat *chat, struct loop *loop, struct store *store, struct
     map_init(&chat->lanes);
     chat->rate = cache_rate_new(redis);
     keeper_open(chat);
+    eraser_open(chat);
 }
 
 void chat_start(struct chat *chat)
@@ -109,6 +111,7 @@ void chat_close(struct chat *chat)
     stop_all(&chat->turns, "closing");
     lane_free_all(chat);
     map_done(&chat->lanes);
+    eraser_close(chat);
     keeper_close(chat);
     cache_rate_free(chat->rate);
 }

@@ -10,6 +10,7 @@
 
 struct cache_rate;
 struct models;
+struct eraser;
 struct keeper;
 struct lane;
 struct turn;
@@ -55,6 +56,8 @@ struct chat {
     size_t n_running;
     bool draining;
     struct keeper *keeper;
+    struct eraser *eraser;
+    struct str public_url; /* where the world reaches this process, for addresses in answers */
 };
 
 /* Borrows everything for its life; conf is copied. */

@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/chat/keeper.h"
 #include "core/chat/link.h"
+#include "core/chat/person.h"
 #include "core/chat/turn.h"
 #include "core/store/conversation.h"
 
@@ -164,6 +165,12 @@ const struct command commands[] = {
     { "again", "", "repeats the last answer", false, again_run, again_done },
     { "regenerate", "", "answers your last question anew", false, again_run, regenerate_done },
     { "link", "[code]", "makes you the same person in two apps", false, link_run, link_done },
+    { "unlink", "", "makes you two persons again", false, unlink_run, unlink_done },
+    { "continue", "[number]", "goes on here with a conversation from elsewhere", false,
+      continue_run, continue_done },
+    { "export", "", "gives you all that I keep about you", false, export_run, export_done },
+    { "forget", "[code]", "erases all that I keep about you", false, forget_run, forget_done },
+    { "approve", "[code]", "for admins: lets somebody in", false, approve_run, approve_done },
     { .name = NULL },
 };
 

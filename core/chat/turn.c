@@ -12,6 +12,7 @@
 #include "core/base/metric.h"
 #include "core/chat/command.h"
 #include "core/chat/keeper.h"
+#include "core/chat/person.h"
 #include "core/chat/prompt.h"
 #include "core/store/conversation.h"
 
@@ -25,6 +26,7 @@ enum {
     STEP_CLAIM,
     STEP_GATHER,
     STEP_COMMAND,
+    STEP_ACCESS,
     STEP_LIMITS,
     STEP_CONTEXT,
     STEP_HISTORY,
@@ -226,7 +228,7 @@ static enum flow_rc command_done(struct flow *f)
 {
     struct turn *t = of_flow(f);
     if (t->command->done) t->command->done(t);
-    return go(t, t->asks ? STEP_LIMITS : STEP_SETTLE);
+    return go(t, t->asks ? STEP_ACCESS : STEP_SETTLE);
 }
 
 void turn_ask_anew(struct turn *t, struct str query, struct str answers, struct str pictures)
@@ -236,6 +238,20 @@ void turn_ask_anew(struct turn *t, struct str query, struct str answers, struct 
     t->answers = arena_dup(&t->arena, answers);
     t->pictures.n = 0;
     prompt_pictures(&t->arena, pictures, &t->pictures);
+}
+
+/* ---- access: where not everybody may ask a model, whom an admin has let in ---- */
+
+static enum flow_rc access_run(struct flow *f)
+{
+    return access_start(of_flow(f));
+}
+
+static enum flow_rc access_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    access_refused(t);
+    return refuse(t, "refused", "not approved");
 }
 
 /* ---- limits: a person's messages a minute; Redis away is the cache's business, it counts by
@@ -557,6 +573,7 @@ static const struct flow_step turn_steps[] = {
     [STEP_CLAIM] = { "claim", claim_start, claim_done, claim_failed },
     [STEP_GATHER] = { "gather", gather_start, gather_done, NULL },
     [STEP_COMMAND] = { "command", command_start, command_done, NULL },
+    [STEP_ACCESS] = { "access", access_run, access_done, NULL },
     [STEP_LIMITS] = { "limits", limits_start, limits_done, NULL },
     [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },

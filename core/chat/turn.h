@@ -40,8 +40,9 @@ struct turn {
         struct str *v; /* addresses of what they sent along */
         size_t n;
     } pictures;
-    bool asks; /* the command has a question for the model: `query` */
-    bool anew; /* of the last exchange: it is not history for this one */
+    struct str code; /* for an admin, of somebody who was not let in yet */
+    bool asks;       /* the command has a question for the model: `query` */
+    bool anew;       /* of the last exchange: it is not history for this one */
 
     struct rate_answer rate;
     int limits_asked; /* of the person, of the address */

@@ -29,6 +29,11 @@ const struct conf_field http_server_conf_fields[] = {
       .min = 0,
       .max = 65535,
       .help = "The port to listen on; 0 = any free one." },
+    { .key = "public_url",
+      .type = CONF_STR,
+      .offset = FIELD(public_url),
+      .help = "Where the world reaches this server, https://chat.example.org: for addresses that "
+              "people and platforms are given." },
     { .key = "tls_cert",
       .type = CONF_STR,
       .offset = FIELD(tls_cert),

@@ -14,8 +14,9 @@
 
 /* Borrowed, with all it points to, until the server has closed. */
 struct http_server_conf {
-    const char *address; /* IP to bind; "127.0.0.1" */
-    int64_t port;        /* 0 = any free one */
+    const char *address;    /* IP to bind; "127.0.0.1" */
+    int64_t port;           /* 0 = any free one */
+    const char *public_url; /* where the world reaches us; "" = only at the address */
     const char *tls_cert, *tls_key;
     int64_t connections_max, head_max, body_max;
     int64_t idle_timeout_ms, head_timeout_ms, body_timeout_ms, answer_timeout_ms;

@@ -83,12 +83,21 @@ void store_set_model(struct store *s, struct op *op, struct uuid conversation, s
     pg_query(s->pg, op, &model_stmt, v, 2, NULL);
 }
 
-/* A reply knows the messages it answers; an unanswered question is not history yet. */
+/*
+ * A reply knows the messages it answers; an unanswered question is not history yet. What this one
+ * goes on with is history up to the moment when it began.
+ */
 static const struct pg_stmt history_stmt = {
     "history",
+    "WITH RECURSIVE past (id, until) AS ("
+    "  SELECT c.id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid FROM conversations c WHERE c.id = $1"
+    "  UNION ALL SELECT c.continues, c.id FROM past p JOIN conversations c ON c.id = p.id"
+    "  WHERE c.continues IS NOT NULL) "
     "SELECT (SELECT string_agg(q.content, E'\\n\\n' ORDER BY q.id) FROM messages q"
-    "  WHERE q.conversation_id = $1 AND q.id = ANY (a.answers)), a.content "
-    "FROM messages a WHERE a.conversation_id = $1 AND a.role = 'assistant' ORDER BY a.id DESC LIMIT $2"
+    "  WHERE q.conversation_id = a.conversation_id AND q.id = ANY (a.answers)), a.content "
+    "FROM past p CROSS JOIN LATERAL (SELECT m.* FROM messages m WHERE m.conversation_id = p.id"
+    "  AND m.role = 'assistant' AND m.id < p.until ORDER BY m.id DESC LIMIT $2) a "
+    "ORDER BY a.id DESC LIMIT $2"
 };
 
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,

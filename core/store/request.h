@@ -41,7 +41,8 @@ struct claimed {
     int attempt;
     bool sending; /* a reply is kept already: only deliver it */
     bool urgent, stop_wanted;
-    bool direct; /* one person and us; else a group */
+    bool direct;   /* one person and us; else a group */
+    bool approved; /* an admin has let the person in */
     int message_count;
     int64_t age_ms;
     int64_t late_ms; /* it was found so long after it was written; 0 = in time */

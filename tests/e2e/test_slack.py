@@ -282,8 +282,7 @@ def test_reactions_are_votes(world, place):
 # --- many workspaces -------------------------------------------------------------------------------------------
 
 def many(room):
-    return {"bot_token": None, "client_id": room.slack.client_id, "client_secret": "env:SLACK_CLIENT_SECRET", "seal_secret": "env:SLACK_SEAL",
-            "public_url": "http://127.0.0.1"}
+    return {"bot_token": None, "client_id": room.slack.client_id, "client_secret": "env:SLACK_CLIENT_SECRET", "seal_secret": "env:SLACK_SEAL"}
 
 
 def install(room, gateway, team, cookie=None, code=None):

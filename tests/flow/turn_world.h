@@ -58,6 +58,12 @@ void cache_active_touch(struct redis *r, struct str channel, struct str user)
 {
     (void)r, (void)channel, (void)user;
 }
+void redis_eval(struct redis *r, struct op *op, struct redis_script *script, const struct str *keys,
+                size_t n_keys, const struct str *args, size_t n_args, struct redis_reply *ret)
+{
+    (void)r, (void)op, (void)script, (void)keys, (void)n_keys, (void)args, (void)n_args, (void)ret;
+    no_such(__func__);
+}
 void redis_subscribe(struct redis *r, struct redis_sub *sub)
 {
     (void)r, (void)sub;
