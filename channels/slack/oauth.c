@@ -62,7 +62,8 @@ static void put_redirect(const struct slack_oauth *oauth, struct buf *to)
 static bool state_seal(const struct slack *s, const char *nonce, struct buf *to)
 {
     _cleanup_(buf_done) struct buf plain = BUF_INIT(256);
-    buf_addf(&plain, "[%lld,\"%s\"]", (long long)(clock_wall_ms() + STATE_MS), nonce);
+    int64_t until_ms = clock_wall_ms() + STATE_MS;
+    buf_addf(&plain, "[%lld,\"%s\"]", (long long)until_ms, nonce);
     return sign_seal(s->seal, buf_str(&plain), to);
 }
 

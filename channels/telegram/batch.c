@@ -4,6 +4,8 @@
  */
 #include "channels/telegram/batch.h"
 
+#include "channels/telegram/send.h"
+
 #include "core/base/log.h"
 #include "core/chat/chat.h"
 
@@ -18,7 +20,10 @@ static void batch_add(struct telegram_batch *b, const struct telegram_update *u)
 {
     const char *who = b->bot->channel.name;
     switch (u->verdict) {
-    case TELEGRAM_TAKE: b->items[b->n_open++] = (struct telegram_item){ u->id, u->in }; break;
+    case TELEGRAM_TAKE:
+        b->items[b->n_open++] = (struct telegram_item){ u->id, u->in };
+        telegram_noticed_press(b->bot, u);
+        break;
     case TELEGRAM_SKIP:
         log_debug(who, "update is not for us", "update=%lld why=%s", (long long)u->id, u->reason);
         break;

@@ -22,6 +22,7 @@ struct telegram {
     /* configuration */
     const char *token, *public_url, *secret_token, *api_url;
     int mode, groups;
+    bool buttons;
     int64_t poll_ms;
     struct conf_list allow;
 

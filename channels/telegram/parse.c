@@ -180,19 +180,24 @@ static void read_message(struct parser *p)
         verdict(p, TELEGRAM_TAKE, "");
 }
 
+/* The chat, and which of its messages it is about. False: the verdict is there. */
+static bool read_chat(struct parser *p)
+{
+    if (!json_get_i64(p->chat, "id", &p->chat_id) ||
+        !json_get_str(p->chat, "type", &p->chat_type) ||
+        !json_get_i64(p->message, "message_id", &p->message_id))
+        verdict(p, TELEGRAM_BROKEN, "message without chat.id, chat.type or message_id");
+    else if (!is_group(p) && !str_eq(p->chat_type, STR("private")))
+        verdict(p, TELEGRAM_SKIP, "not a private chat or group");
+    else
+        return true;
+    return false;
+}
+
 static void read_envelope(struct parser *p)
 {
     struct inbound *in = &p->ret->in;
-    if (!json_get_i64(p->chat, "id", &p->chat_id) ||
-        !json_get_str(p->chat, "type", &p->chat_type) ||
-        !json_get_i64(p->message, "message_id", &p->message_id)) {
-        verdict(p, TELEGRAM_BROKEN, "message without chat.id, chat.type or message_id");
-        return;
-    }
-    if (!is_group(p) && !str_eq(p->chat_type, STR("private"))) {
-        verdict(p, TELEGRAM_SKIP, "not a private chat or group");
-        return;
-    }
+    if (!read_chat(p)) return;
     /*
      * Telegram starts update ids anew at random after a week of silence: what the update is about
      * keeps one from passing for an old one.
@@ -208,6 +213,85 @@ static void read_envelope(struct parser *p)
         read_message(p);
 }
 
+/* --- buttons and reactions --- */
+
+static bool read_person(struct parser *p, struct json *user)
+{
+    int64_t id;
+    if (!json_get_i64(user, "id", &id) || is_bot(user)) {
+        verdict(p, TELEGRAM_SKIP, "not from a person");
+        return false;
+    }
+    set_from(p, id, get_clean(p, user, "first_name"), get_clean(p, user, "last_name"),
+             get_clean(p, user, "username"));
+    if (is_allowed(p)) return true;
+    verdict(p, TELEGRAM_SKIP, "sender is not in `allow`");
+    return false;
+}
+
+static void read_press(struct parser *p, struct json *query)
+{
+    struct inbound *in = &p->ret->in;
+    struct str data = STR_NONE;
+    p->message = json_get(query, "message");
+    p->chat = json_get(p->message, "chat");
+    json_get_str(query, "data", &data);
+    p->ret->press = get_clean(p, query, "id");
+    if (!p->message || !p->ret->press.n) {
+        verdict(p, TELEGRAM_SKIP, "a button that is not at a message of ours");
+        return;
+    }
+    if (!read_chat(p)) return;
+    read_place(p);
+    if (!read_person(p, json_get(query, "from"))) return;
+    in->event_id =
+        arena_printf(p->arena, "%lld:q:%.*s", (long long)p->ret->id, STR_ARG(p->ret->press));
+    verdict(p, TELEGRAM_TAKE, "");
+    if (str_eq(data, STR(TELEGRAM_PRESS_UP)) || str_eq(data, STR(TELEGRAM_PRESS_DOWN))) {
+        in->kind = INBOUND_VOTE;
+        in->vote = str_eq(data, STR(TELEGRAM_PRESS_UP)) ? 1 : -1;
+        return;
+    }
+    /* It stands for a command, and is no message that could be replied to. */
+    in->message_id = STR_NONE;
+    if (str_eq(data, STR(TELEGRAM_PRESS_STOP)))
+        in->text = STR("/stop");
+    else if (str_eq(data, STR(TELEGRAM_PRESS_REGENERATE)))
+        in->text = STR("/regenerate");
+    else
+        verdict(p, TELEGRAM_SKIP, "no button of ours");
+}
+
+/* The last thumb in a list of reactions: 1, -1, or 0 for none. */
+static int thumb_in(struct json *reactions)
+{
+    int vote = 0;
+    for (size_t i = 0; i < json_length(reactions); i++) {
+        struct str emoji = STR_NONE;
+        json_get_str(json_at(reactions, i), "emoji", &emoji);
+        if (str_starts(emoji, STR("\xF0\x9F\x91\x8D"))) vote = 1;
+        if (str_starts(emoji, STR("\xF0\x9F\x91\x8E"))) vote = -1;
+    }
+    return vote;
+}
+
+static void read_reaction(struct parser *p, struct json *reaction)
+{
+    struct inbound *in = &p->ret->in;
+    p->message = reaction;
+    p->chat = json_get(reaction, "chat");
+    if (!read_chat(p)) return;
+    read_place(p);
+    if (!read_person(p, json_get(reaction, "user"))) return;
+    in->kind = INBOUND_VOTE;
+    in->vote = thumb_in(json_get(reaction, "new_reaction"));
+    in->taken_back = !in->vote;
+    if (in->taken_back) in->vote = thumb_in(json_get(reaction, "old_reaction"));
+    in->event_id = arena_printf(p->arena, "%lld:r:%lld:%lld", (long long)p->ret->id,
+                                (long long)p->chat_id, (long long)p->message_id);
+    verdict(p, in->vote ? TELEGRAM_TAKE : TELEGRAM_SKIP, in->vote ? "" : "no vote");
+}
+
 enum err_kind telegram_parse(const struct telegram_reader *reader, struct json *update,
                              struct arena *a, struct telegram_update *ret, struct err *why)
 {
@@ -217,6 +301,15 @@ enum err_kind telegram_parse(const struct telegram_reader *reader, struct json *
         return err_set(why, ERR_PROTO, "update_id is missing or not an integer");
 
     struct parser p = { .reader = reader, .arena = a, .ret = ret };
+    struct json *press = json_get(update, "callback_query");
+    struct json *reaction = json_get(update, "message_reaction");
+    if (press || reaction) {
+        if (press)
+            read_press(&p, press);
+        else
+            read_reaction(&p, reaction);
+        return ERR_NONE;
+    }
     p.message = json_get(update, "message");
     if (!p.message) {
         p.message = json_get(update, "edited_message");

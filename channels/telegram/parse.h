@@ -34,7 +34,14 @@ struct telegram_update {
     enum telegram_verdict verdict;
     const char *reason; /* static */
     struct inbound in;
+    struct str press; /* of a button: Telegram waits to hear that it was noticed; "" = none */
 };
+
+/* What our buttons say when they are pressed. */
+#define TELEGRAM_PRESS_STOP       "parley:stop"
+#define TELEGRAM_PRESS_REGENERATE "parley:regenerate"
+#define TELEGRAM_PRESS_UP         "parley:up"
+#define TELEGRAM_PRESS_DOWN       "parley:down"
 
 /*
  * update   borrowed, as is what `ret` points to afterwards; the rest of it lives in `a`

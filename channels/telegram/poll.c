@@ -33,7 +33,7 @@ struct telegram_poll {
     struct telegram_reply reply;
     struct telegram_batch batch;
     int limit; /* updates a poll; 1 while we look for one that cannot be read */
-    char body[160], state[64];
+    char body[256], state[64];
     unsigned attempt;          /* failures in a row */
     uint64_t failing_since_ms; /* clock of the first of them */
     uint32_t rest_ms;

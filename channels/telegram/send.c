@@ -76,6 +76,37 @@ static void put_reply_to(const struct send *s, struct json_out *o)
     json_close(o, '}');
 }
 
+static void put_button(struct json_out *o, const char *text, const char *data)
+{
+    json_open(o, '{');
+    json_field_str(o, "text", str_of(text));
+    json_field_str(o, "callback_data", str_of(data));
+    json_close(o, '}');
+}
+
+/* An edit without them takes away those that were there. */
+static void put_buttons(const struct send *s, struct json_out *o)
+{
+    const struct outbound *out = s->out;
+    bool last = out->part + 1 == out->n_parts;
+    if (!s->bot->buttons || out->notice || (!out->preview && !last)) return;
+    json_key(o, "reply_markup");
+    json_open(o, '{');
+    json_key(o, "inline_keyboard");
+    json_open(o, '[');
+    json_open(o, '[');
+    if (out->preview) {
+        put_button(o, "Stop", TELEGRAM_PRESS_STOP);
+    } else {
+        put_button(o, "Regenerate", TELEGRAM_PRESS_REGENERATE);
+        put_button(o, "👍", TELEGRAM_PRESS_UP);
+        put_button(o, "👎", TELEGRAM_PRESS_DOWN);
+    }
+    json_close(o, ']');
+    json_close(o, ']');
+    json_close(o, '}');
+}
+
 static void build_body(struct send *s)
 {
     struct json_out o = JSON_OUT(&s->body);
@@ -89,6 +120,7 @@ static void build_body(struct send *s)
         put_reply_to(s, &o);
     }
     put_text(s, &o);
+    put_buttons(s, &o);
     json_key(&o, "link_preview_options");
     json_put_raw(&o, STR("{\"is_disabled\":true}"));
     json_close(&o, '}');
@@ -168,7 +200,7 @@ void telegram_send(struct channel *ch, struct op *op, const struct outbound *out
     send_begin(s);
 }
 
-/* --- typing --- */
+/* --- what nobody waits for --- */
 
 /* A call that nobody waits for. */
 struct note {
@@ -194,30 +226,52 @@ static void on_noted(struct op *op)
     note_free(container_of(op, struct note, op));
 }
 
+/* chat: "" = nobody in particular. NULL: too many are under way, or the chat wants to be left
+ * alone.
+ */
+static struct note *note_new(struct telegram *t, const char *method, struct str chat)
+{
+    if (telegram_pause_left(&t->pauses, chat) || list_length(&t->notes) >= NOTES_MAX) return NULL;
+    struct note *n = mem_new(struct note);
+    snprintf(n->chat, sizeof(n->chat), "%.*s", STR_ARG(chat));
+    buf_init(&n->body, 1024);
+    n->call =
+        (struct telegram_call){ .method = method, .chat = str_of(n->chat), .wait_ms = NOTE_MS };
+    op_init(&n->op, t->channel.host->loop, on_noted);
+    list_push(&t->notes, &n->link);
+    return n;
+}
+
+static void note_send(struct telegram *t, struct note *n)
+{
+    n->call.body = buf_str(&n->body);
+    telegram_call(t, &n->op, &n->call, &n->reply);
+}
+
+void telegram_noticed_press(struct telegram *t, const struct telegram_update *u)
+{
+    struct note *n = u->press.n ? note_new(t, "answerCallbackQuery", STR_NONE) : NULL;
+    if (!n) return;
+    struct json_out o = JSON_OUT(&n->body);
+    json_open(&o, '{');
+    json_field_str(&o, "callback_query_id", u->press);
+    if (u->in.kind == INBOUND_VOTE) json_field_str(&o, "text", STR("Noted, thank you."));
+    json_close(&o, '}');
+    note_send(t, n);
+}
+
 void telegram_typing(struct channel *ch, const struct place *where)
 {
     struct telegram *t = telegram_of(ch);
-    if (telegram_pause_left(&t->pauses, where->channel) || list_length(&t->notes) >= NOTES_MAX)
-        return;
-
-    struct note *n = mem_new(struct note);
-    snprintf(n->chat, sizeof(n->chat), "%.*s", STR_ARG(where->channel));
-    buf_init(&n->body, 512);
+    struct note *n = note_new(t, "sendChatAction", where->channel);
+    if (!n) return;
     struct json_out o = JSON_OUT(&n->body);
     json_open(&o, '{');
     put_id(&o, "chat_id", where->channel);
     if (where->thread.n) put_id(&o, "message_thread_id", where->thread);
     json_field_str(&o, "action", STR("typing"));
     json_close(&o, '}');
-    n->call = (struct telegram_call){
-        .method = "sendChatAction",
-        .body = buf_str(&n->body),
-        .chat = str_of(n->chat),
-        .wait_ms = NOTE_MS,
-    };
-    op_init(&n->op, ch->host->loop, on_noted);
-    list_push(&t->notes, &n->link);
-    telegram_call(t, &n->op, &n->call, &n->reply);
+    note_send(t, n);
 }
 
 void telegram_notes_cancel(struct telegram *t)

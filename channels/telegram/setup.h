@@ -10,7 +10,8 @@ struct channel;
 struct telegram;
 
 /* What we want to hear of; for getUpdates and setWebhook. */
-#define TELEGRAM_ALLOWED_UPDATES STR("[\"message\",\"edited_message\"]")
+#define TELEGRAM_ALLOWED_UPDATES \
+    STR("[\"message\",\"edited_message\",\"callback_query\",\"message_reaction\"]")
 
 struct telegram_setup {
     struct flow flow;

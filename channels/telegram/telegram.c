@@ -45,6 +45,8 @@ static const struct conf_field fields[] = {
           "are a command; all; off. To see all, the bot needs privacy mode off." },
     { "allow", CONF_LIST, offsetof(struct telegram, allow), .flags = CONF_RELOADABLE,
       .help = "Who may write: ids or @usernames of people, ids of chats. Empty = everybody." },
+    { "buttons", CONF_BOOL, offsetof(struct telegram, buttons), .def = "true",
+      .flags = CONF_RELOADABLE, .help = "Show buttons under answers: stop, regenerate, thumbs." },
     CONF_END,
 };
 

@@ -4,6 +4,8 @@
  */
 #include "channels/telegram/webhook.h"
 
+#include "channels/telegram/send.h"
+
 #include "channels/telegram/api.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -92,7 +94,10 @@ static void decide(struct telegram *t, struct http_in *in, const struct telegram
 {
     const char *who = t->channel.name;
     switch (u->verdict) {
-    case TELEGRAM_TAKE: accept_update(t, in, u); return;
+    case TELEGRAM_TAKE:
+        telegram_noticed_press(t, u);
+        accept_update(t, in, u);
+        return;
     case TELEGRAM_LATER: answer_later(in, AGAIN_S); return;
     case TELEGRAM_SKIP:
         log_debug(who, "update is not for us", "update=%lld why=%s", (long long)u->id, u->reason);

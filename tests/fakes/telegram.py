@@ -166,10 +166,23 @@ class Bot(Methods):
         extra = dict(extra, message_id=message_id, edit_date=int(time.time()))
         return self.server.call(self._say, chat, text, sender, extra, "edited_message")
 
+    def press(self, chat, message, data, sender=None):
+        assert data in message.buttons, message.buttons
+        user = sender or {"id": chat.id, "is_bot": False, "first_name": chat.chat.get("first_name", "Somebody")}
+        return self.push({"callback_query": {"id": str(next(self._update_ids)), "from": user, "chat_instance": "1", "data": data,
+                                             "message": self._shown(chat, message)}})
+
+    def react(self, chat, message, new=(), old=(), sender=None):
+        user = sender or {"id": chat.id, "is_bot": False, "first_name": chat.chat.get("first_name", "Somebody")}
+        as_list = lambda emoji: [{"type": "emoji", "emoji": e} for e in emoji]
+        return self.push({"message_reaction": {"chat": chat.chat, "message_id": message.message_id, "user": user, "date": int(time.time()),
+                                               "old_reaction": as_list(old), "new_reaction": as_list(new)}})
+
     async def point_webhook(self, url, secret):
         """As the operator would: setWebhook, over when the server says too many."""
         self._webhook_set_at = 0.0
-        await self._run("setwebhook", Params(url=url, secret_token=secret))
+        allowed = ["message", "edited_message", "callback_query", "message_reaction"]
+        await self._run("setwebhook", Params(url=url, secret_token=secret, allowed_updates=allowed))
 
     def push(self, update):
         """Queue an update as it is; its update_id is added when it has none."""

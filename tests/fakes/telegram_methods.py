@@ -33,6 +33,7 @@ class Message:
     edited_at: float = 0
     history: list = dataclasses.field(default_factory=list)  # every text it had
     deleted: bool = False
+    buttons: list = dataclasses.field(default_factory=list)  # what each says when it is pressed
 
 
 @dataclasses.dataclass
@@ -227,6 +228,14 @@ class Methods:
         except BadText as e:
             raise ApiError(400, f"Bad Request: {e}") from None
 
+    @staticmethod
+    def _buttons(params):
+        rows = (params.obj("reply_markup") or {}).get("inline_keyboard", [])
+        for button in [b for row in rows for b in row]:
+            if not button.get("text") or not 1 <= len(button.get("callback_data", "").encode()) <= 64:
+                raise ApiError(400, "Bad Request: BUTTON_DATA_INVALID")
+        return [b["callback_data"] for row in rows for b in row]
+
     def _thread(self, chat, params):
         thread = params.int("message_thread_id")
         if thread is not None and thread not in chat.topics:
@@ -246,7 +255,7 @@ class Methods:
         chat = self._chat(params)
         text, entities = self._text(params)
         message = Message(chat.id, chat.next_id, text, entities, self._reply_to(chat, params), self._thread(chat, params),
-                          time.time(), history=[text])
+                          time.time(), history=[text], buttons=self._buttons(params))
         chat.messages[chat.next_id] = message
         chat.next_id += 1
         chat.drafts.clear()
@@ -275,10 +284,11 @@ class Methods:
         chat = self._chat(params)
         message = self._own(chat, params, "edit")
         text, entities = self._text(params)
-        if (text, entities) == (message.text, message.entities):
+        buttons = self._buttons(params)
+        if (text, entities, buttons) == (message.text, message.entities, message.buttons):
             raise ApiError(400, "Bad Request: message is not modified: specified new message content and reply markup are "
                                 "exactly the same as a current content and reply markup of the message")
-        message.text, message.entities, message.edited_at = text, entities, time.time()
+        message.text, message.entities, message.edited_at, message.buttons = text, entities, time.time(), buttons
         message.history.append(text)
         return self._shown(chat, message)
 

@@ -32,8 +32,9 @@ Test(telegram_poll, begins_with_who_we_are)
     cr_expect_str_eq(fx.calls[2].body,
                      "{\"commands\":[{\"command\":\"help\",\"description\":\"What I can do\"},"
                      "{\"command\":\"new\",\"description\":\"Begin anew\"}]}");
-    cr_expect_str_eq(fx.calls[3].body, "{\"limit\":100,\"timeout\":20,\"allowed_updates\":"
-                                       "[\"message\",\"edited_message\"]}");
+    cr_expect_str_eq(fx.calls[3].body,
+                     "{\"limit\":100,\"timeout\":20,\"allowed_updates\":"
+                     "[\"message\",\"edited_message\",\"callback_query\",\"message_reaction\"]}");
     cr_expect_str_eq(fx.bot->username, "parley_bot");
     cr_expect(fx.bot->channel.up);
 }

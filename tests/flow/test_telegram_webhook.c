@@ -170,7 +170,7 @@ Test(telegram_webhook, registers_itself)
     cr_expect_str_eq(
         fx.calls[1].body,
         "{\"url\":\"https://chat.example.org/hooks/telegram/support\",\"secret_token\":"
-        "\"hook-secret_1\",\"allowed_updates\":[\"message\",\"edited_message\"]}");
+        "\"hook-secret_1\",\"allowed_updates\":[\"message\",\"edited_message\",\"callback_query\",\"message_reaction\"]}");
     cr_expect(t->channel.up);
 }
 

@@ -105,6 +105,12 @@ static void expect_event(const char *name, struct json *want, const struct inbou
     expect_str(name, "moved_to", want, in->moved_to);
     json_get_bool(want, "direct", &direct);
     cr_expect_eq(in->direct, direct, "%s: direct", name);
+    int64_t vote = 0;
+    bool taken_back = false;
+    json_get_i64(want, "vote", &vote);
+    json_get_bool(want, "taken_back", &taken_back);
+    cr_expect_eq(in->vote, vote, "%s: vote", name);
+    cr_expect_eq(in->taken_back, taken_back, "%s: taken_back", name);
     cr_expect_eq(in->where.workspace.n + in->ip.n, 0);
     if (in->kind != INBOUND_MOVED) expect_attachments(name, json_get(want, "attachments"), in);
 }
@@ -151,6 +157,11 @@ Test(telegram_parse, groups)
 Test(telegram_parse, other_kinds_are_skipped)
 {
     check_updates("skipped.json");
+}
+
+Test(telegram_parse, buttons_and_reactions)
+{
+    check_updates("buttons.json");
 }
 
 static const char *outcome(struct str text, struct arena *a, struct telegram_update *ret)
