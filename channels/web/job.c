@@ -103,12 +103,39 @@ static void send_start(struct web_job *job)
     chat_accept(job->web->channel.host->chat, &job->op, &job->web->channel, &in, &job->accepted);
 }
 
+/* ---- vote ---- */
+
+static void on_voted(struct op *op)
+{
+    struct web_job *job = container_of(op, struct web_job, op);
+    if (op->err.kind)
+        web_job_failed(job);
+    else
+        web_job_free(job);
+}
+
+static void vote_start(struct web_job *job)
+{
+    const struct inbound in = {
+        .kind = INBOUND_VOTE,
+        .where = { STR_NONE, str_of(job->identity), str_of(job->in.thread) },
+        .direct = true,
+        .from = { str_of(job->identity), STR_NONE, STR_NONE },
+        .message_id = str_of(job->in.message),
+        .vote = (int)job->in.vote,
+        .taken_back = job->in.taken_back,
+    };
+    job->op.done = on_voted;
+    chat_accept(job->web->channel.host->chat, &job->op, &job->web->channel, &in, NULL);
+}
+
 /* ---- public ---- */
 
 static void (*const starts[WEB_VERB_N])(struct web_job *job) = {
     [WEB_SEND] = send_start,           [WEB_LIST] = web_list_start,
     [WEB_HISTORY] = web_history_start, [WEB_RENAME] = web_change_start,
     [WEB_PIN] = web_change_start,      [WEB_HIDE] = web_change_start,
+    [WEB_VOTE] = vote_start,
 };
 
 static const char *not_now(const struct web_socket *s, const struct web_in *in)

@@ -63,6 +63,18 @@ static enum err_kind read_history(struct json *doc, struct web_in *ret, struct e
     return ERR_NONE;
 }
 
+static enum err_kind read_vote(struct json *doc, struct web_in *ret, struct err *why)
+{
+    struct uuid message = { .b = { 0 } };
+    if (read_uuid(doc, "message", &message, why)) return why->kind;
+    if (uuid_is_nil(&message)) return err_set(why, ERR_PROTO, "message: a UUID is missing");
+    uuid_text(&message, ret->message);
+    if (!json_get_i64(doc, "vote", &ret->vote) || (ret->vote != 1 && ret->vote != -1))
+        return err_set(why, ERR_PROTO, "vote: neither 1 nor -1");
+    json_get_bool(doc, "taken_back", &ret->taken_back);
+    return ERR_NONE;
+}
+
 static const struct verb verbs[WEB_VERB_N] = {
     [WEB_SEND] = { "send", NEEDS_ID | NEEDS_THREAD, read_send },
     [WEB_LIST] = { "list", 0, NULL },
@@ -70,6 +82,7 @@ static const struct verb verbs[WEB_VERB_N] = {
     [WEB_RENAME] = { "rename", NEEDS_THREAD, read_rename },
     [WEB_PIN] = { "pin", NEEDS_THREAD, read_pin },
     [WEB_HIDE] = { "hide", NEEDS_THREAD, NULL },
+    [WEB_VOTE] = { "vote", NEEDS_THREAD, read_vote },
     [WEB_PING] = { "ping", 0, NULL },
 };
 

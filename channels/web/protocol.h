@@ -8,6 +8,8 @@
  *   {"type":"rename","thread":uuid,"title":...}            "" = back to the first words
  *   {"type":"pin","thread":uuid,"pinned":bool}
  *   {"type":"hide","thread":uuid}
+ *   {"type":"vote","thread":uuid,"message":uuid,"vote":n}  on an answer: 1 or -1
+ *     with "taken_back":true                               that vote does not count any more
  *   {"type":"ping"}
  *
  * "id" may stand in every one; it comes back in the answer, or in the error.
@@ -23,6 +25,7 @@ enum web_verb {
     WEB_RENAME,
     WEB_PIN,
     WEB_HIDE,
+    WEB_VOTE,
     WEB_PING,
     WEB_VERB_N
 };
@@ -39,6 +42,9 @@ struct web_in {
     struct uuid before, after;  /* nil = not asked for */
     int64_t limit;
     bool pinned;
+    char message[UUID_TEXT_MAX]; /* vote: on which answer */
+    int64_t vote;
+    bool taken_back;
 };
 
 /*

@@ -174,7 +174,10 @@ void web_send(struct channel *ch, struct op *op, const struct outbound *out, str
     if (p && out->part + 1 == out->n_parts)
         list_each (it, next, &p->sockets)
             stream_end(container_of(it, struct web_socket, link), out->request);
+    /* Votes name it. */
+    _Static_assert(sizeof(ret->message_id) >= UUID_TEXT_MAX, "an id of ours fits");
     ret->message_id[0] = '\0';
+    if (!uuid_is_nil(&out->message)) uuid_text(&out->message, ret->message_id);
     op_begin(op, &send_kind, NULL, SEND_MS);
     op_finish(op);
 }

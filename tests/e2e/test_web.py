@@ -35,6 +35,24 @@ def test_a_message_is_accepted_streamed_and_stored(world, gateway, ann):
     assert page.history(thread) == [("user", "a story"), ("assistant", "Once upon a **time**")]
 
 
+def test_a_vote_on_an_answer(world, gateway, ann):
+    page, thread = ann.connect(gateway), new_thread()
+    page.say(thread, "hello")
+    message = page.wait("message", thread=thread, role="assistant")
+    world.wait_settled(1)
+    page.ask("vote", thread=thread, message=message["id"], vote=1)
+    wait_until(lambda: world.sql("SELECT vote FROM feedback") == [(1,)])
+    page.ask("vote", thread=thread, message=message["id"], vote=-1)
+    wait_until(lambda: world.sql("SELECT vote FROM feedback") == [(-1,)])
+    page.ask("vote", thread=thread, message=message["id"], vote=-1, taken_back=True)
+    wait_until(lambda: world.sql("SELECT vote FROM feedback") == [])
+    stranger = Person(gateway).connect(gateway)
+    stranger.ask("vote", thread=thread, message=message["id"], vote=1)
+    stranger.ask("list")
+    stranger.wait("list")
+    stays(lambda: world.sql("SELECT vote FROM feedback") == [])
+
+
 def test_the_same_message_sent_again_is_answered_once(world, gateway, ann):
     page, thread = ann.connect(gateway), new_thread()
     message_id = str(uuid.uuid4())

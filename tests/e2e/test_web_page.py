@@ -88,6 +88,20 @@ def test_a_message_is_answered_before_ones_eyes(world, page):
     world.wait_settled(1)
 
 
+def test_thumbs_and_an_answer_anew(world, page):
+    write(page, "hello")
+    wait_until(lambda: page.texts(DONE) == ["echo: hello"])
+    world.wait_settled(1)
+    page.click("article.answer [data-vote='1']")
+    wait_until(lambda: world.sql("SELECT vote FROM feedback") == [(1,)])
+    page.click("article.answer [data-vote='-1']")
+    wait_until(lambda: world.sql("SELECT vote FROM feedback") == [(-1,)])
+    page.click("article.answer [data-vote='-1']")
+    wait_until(lambda: world.sql("SELECT vote FROM feedback") == [])
+    page.click("article.answer [data-again]")
+    wait_until(lambda: page.texts(DONE) == ["echo: hello", "echo: hello"], what="the answer anew")
+
+
 def test_a_reload_shows_the_history(page):
     ask(page, "one")
     ask(page, "two")

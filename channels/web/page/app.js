@@ -22,7 +22,13 @@ let retryAt = 0;
 let trouble = ""; // what the gateway said about the last try
 
 const link = new Link({ onSession, onOpen, onFrame, onState });
-const view = new View({ onRetry, onDiscard, onOlder });
+const view = new View({
+  onRetry,
+  onDiscard,
+  onOlder,
+  onVote: (m, vote, takenBack) => tell({ type: "vote", thread: current.id, message: m.id, vote, taken_back: takenBack }),
+  onRegenerate: () => post("/regenerate"),
+});
 const sidebar = new Sidebar({
   onRename: (t, title) => tell({ type: "rename", thread: t.id, title }),
   onPin: (t) => tell({ type: "pin", thread: t.id, pinned: !t.pinned }),

@@ -11,8 +11,8 @@ const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 const momentOf = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export class View {
-  constructor({ onRetry, onDiscard, onOlder }) {
-    Object.assign(this, { onRetry, onDiscard, onOlder });
+  constructor({ onRetry, onDiscard, onOlder, onVote, onRegenerate }) {
+    Object.assign(this, { onRetry, onDiscard, onOlder, onVote, onRegenerate });
     this.thread = null;
     this.stuck = true; // the end is in sight, and stays so
     this.scroller = $("scroll");
@@ -21,6 +21,7 @@ export class View {
     $("latest").addEventListener("click", () => this.toEnd(true));
     $("older").addEventListener("click", () => this.onOlder());
     $("log").addEventListener("click", (e) => this.onCopy(e.target.closest("[data-copy]")));
+    $("log").addEventListener("click", (e) => this.onFeedback(e.target.closest("[data-vote], [data-again]")));
   }
 
   show(thread) {
@@ -83,6 +84,20 @@ export class View {
     this.scroller.scrollTop = this.scroller.scrollHeight - before;
   }
 
+  // A thumb pressed again is taken back; the other one takes its place.
+  onFeedback(b) {
+    const e = b?.closest("article");
+    if (!e?.message) return;
+    if (!b.dataset.vote) {
+      this.onRegenerate();
+      return;
+    }
+    const takenBack = b.getAttribute("aria-pressed") === "true";
+    for (const other of e.querySelectorAll("[data-vote]")) other.setAttribute("aria-pressed", String(other === b && !takenBack));
+    this.onVote(e.message, Number(b.dataset.vote), takenBack);
+    say(takenBack ? "Taken back" : "Noted, thank you");
+  }
+
   async onCopy(b) {
     if (!b) return;
     const source = b.dataset.copy === "code" ? b.closest("figure").querySelector("code").textContent
@@ -94,6 +109,22 @@ export class View {
     say(done ? "Copied" : "Not copied");
     setTimeout(() => (label !== null ? (b.textContent = "Copy") : b.replaceChildren(icon("copy"))), 1500);
   }
+}
+
+function button(name, title, content) {
+  const b = make("button", "icon", content);
+  b.type = "button";
+  b.dataset[name] = title;
+  b.title = title;
+  b.setAttribute("aria-label", title);
+  return b;
+}
+
+function thumb(vote, sign, title) {
+  const b = button("vote", title, sign);
+  b.dataset.vote = vote;
+  b.setAttribute("aria-pressed", "false");
+  return b;
 }
 
 export function announceAnswer(text) {
@@ -137,7 +168,8 @@ const makers = {
     b.dataset.copy = "message";
     b.title = "Copy the answer";
     b.setAttribute("aria-label", "Copy the answer");
-    const e = make("article", "answer", body, make("footer", "", make("time"), b));
+    const e = make("article", "answer", body, make("footer", "", make("time"), b, button("again", "Answer anew", "\u21bb"),
+      thumb(1, "\u{1F44D}", "A good answer"), thumb(-1, "\u{1F44E}", "A bad answer")));
     e.setAttribute("aria-label", "Answer");
     e.markdown = new Markdown(body);
     return e;
@@ -163,6 +195,7 @@ const updates = {
   answer(e, { message, text, growing }) {
     if (e.source !== text) e.markdown.update(text);
     e.source = text;
+    e.message = message;
     e.classList.toggle("growing", Boolean(growing));
     e.classList.toggle("notice", Boolean(message?.notice));
     e.setAttribute("aria-busy", Boolean(growing));

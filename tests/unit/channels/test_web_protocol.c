@@ -53,6 +53,9 @@ static const struct {
     { "{\"type\":\"rename\",\"thread\":\"" THREAD "\",\"title\":\"a\\u0000b\"}", "U+0000" },
     { "{\"type\":\"pin\",\"thread\":\"" THREAD "\",\"pinned\":1}", "pinned: true or false" },
     { "{\"type\":\"hide\"}", "thread: a UUID is missing" },
+    { "{\"type\":\"vote\",\"thread\":\"" THREAD "\",\"vote\":1}", "message: a UUID is missing" },
+    { "{\"type\":\"vote\",\"thread\":\"" THREAD "\",\"message\":\"" THREAD "\",\"vote\":2}",
+      "vote: neither 1 nor -1" },
     { "{\"type\":\"list\",\"id\":\"x\"}", "id: not a UUID" },
 };
 
