@@ -348,7 +348,7 @@ Test(pg, the_pool_grows_and_shrinks)
 
 Test(pg, a_slow_statement_does_not_hold_up_others)
 {
-    struct call slow = { .values = { pg_float(0.3) } };
+    struct call slow = { .values = { pg_float(2) } };
     struct call quick[2] = { 0 };
 
     pg_close(pg);

@@ -285,7 +285,7 @@ Test(pg_lost, closing_while_a_name_is_resolved)
 static bool script_runs(void)
 {
     return *pg_server_sql(&server, "SELECT 1 FROM pg_stat_activity WHERE state = 'active'"
-                                   " AND query = 'SELECT pg_sleep(5)'") == '1';
+                                   " AND query = 'SELECT pg_sleep(60)'") == '1';
 }
 
 Test(pg_lost, a_script_without_a_server)
@@ -298,7 +298,7 @@ Test(pg_lost, a_script_without_a_server)
     run_calls(1);
     cr_expect_eq(c.op.err.kind, ERR_IO, "%s", c.op.err.msg);
     pg_server_start(&server);
-    pg_script(pg, &c.op, STR("SELECT pg_sleep(5)"), 5000);
+    pg_script(pg, &c.op, STR("SELECT pg_sleep(60)"), 60000);
     run_until(script_runs);
     pg_server_shut(&server, SIGQUIT);
     run_calls(1);
