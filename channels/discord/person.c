@@ -5,19 +5,11 @@
 
 #include "core/base/utf8.h"
 
-struct str discord_clean(struct arena *a, struct str s)
-{
-    if (utf8_valid(s)) return s;
-    _cleanup_(buf_done) struct buf b = BUF_INIT(3 * s.n);
-    utf8_clean(&b, s);
-    return arena_dup(a, buf_str(&b));
-}
-
 struct str discord_get(struct json *obj, const char *key, struct arena *a)
 {
     struct str s = STR_NONE;
     json_get_str(obj, key, &s);
-    return discord_clean(a, s);
+    return utf8_cleaned(a, s);
 }
 
 bool discord_get_id(struct json *obj, const char *key, struct str *ret)

@@ -5,8 +5,6 @@
 #pragma once
 #include "channels/discord/parse.h"
 
-/* Valid UTF-8 without U+0000: `s` itself, or a copy in `a`. */
-struct str discord_clean(struct arena *a, struct str s);
 /* A string of `obj`, clean; "" when there is none. */
 struct str discord_get(struct json *obj, const char *key, struct arena *a);
 /* An id of `obj`; false when it is missing or none, and *ret is as it was. */

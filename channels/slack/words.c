@@ -8,19 +8,11 @@
 #define TEXT_MAX  ((size_t)256 * 1024)
 #define FILES_MAX 20
 
-struct str slack_clean(struct arena *a, struct str s)
-{
-    if (utf8_valid(s)) return s;
-    _cleanup_(buf_done) struct buf b = BUF_INIT(3 * s.n);
-    utf8_clean(&b, s);
-    return arena_dup(a, buf_str(&b));
-}
-
 struct str slack_get(struct json *obj, const char *key, struct arena *a)
 {
     struct str s = STR_NONE;
     json_get_str(obj, key, &s);
-    return slack_clean(a, s);
+    return utf8_cleaned(a, s);
 }
 
 /* --- text --- */

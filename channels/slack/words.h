@@ -16,7 +16,5 @@ struct slack_words {
 void slack_words(const struct slack_reader *reader, struct json *message, struct arena *a,
                  struct slack_words *ret);
 
-/* Valid UTF-8 without U+0000: `s` itself, or a copy in `a`. */
-struct str slack_clean(struct arena *a, struct str s);
 /* A string of `obj`, clean; "" when there is none. */
 struct str slack_get(struct json *obj, const char *key, struct arena *a);

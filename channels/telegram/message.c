@@ -14,14 +14,6 @@ struct span {
     size_t from, to; /* bytes */
 };
 
-struct str telegram_clean(struct arena *a, struct str s)
-{
-    if (utf8_valid(s)) return s;
-    _cleanup_(buf_done) struct buf b = BUF_INIT(3 * s.n);
-    utf8_clean(&b, s);
-    return arena_dup(a, buf_str(&b));
-}
-
 /* --- entities --- */
 
 /* Offset and length of an entity count UTF-16 units; *ret counts bytes. */
@@ -109,7 +101,7 @@ void telegram_words(const struct telegram_reader *reader, struct json *message, 
     bool has_text = json_get_str(message, "text", &ret->text);
     if (!has_text) json_get_str(message, "caption", &ret->text);
     struct json *entities = json_get(message, has_text ? "entities" : "caption_entities");
-    ret->text = telegram_clean(a, ret->text);
+    ret->text = utf8_cleaned(a, ret->text);
 
     struct span mentions[MENTIONS_MAX], command = { 0, 0 };
     size_t n_mentions = 0, n = json_length(entities);
@@ -156,7 +148,7 @@ static struct str get_clean(struct json *obj, const char *key, struct arena *a)
 {
     struct str s = STR_NONE;
     if (key) json_get_str(obj, key, &s);
-    return telegram_clean(a, s);
+    return utf8_cleaned(a, s);
 }
 
 static struct attachment attachment_of(struct json *v, const struct kind *kind, struct arena *a)

@@ -12,9 +12,6 @@ struct telegram_words {
     bool depends_on_name; /* our username would have decided something, and is not known */
 };
 
-/* Valid UTF-8 without U+0000: `s` itself, or a copy in `a`. */
-struct str telegram_clean(struct arena *a, struct str s);
-
 /* Text or caption of a Message, with its entities read. */
 void telegram_words(const struct telegram_reader *reader, struct json *message, struct arena *a,
                     struct telegram_words *ret);

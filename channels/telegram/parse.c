@@ -4,6 +4,7 @@
 #include "channels/telegram/parse.h"
 
 #include "channels/telegram/message.h"
+#include "core/base/utf8.h"
 
 struct parser {
     const struct telegram_reader *reader;
@@ -29,7 +30,7 @@ static struct str get_clean(struct parser *p, struct json *obj, const char *key)
 {
     struct str s = STR_NONE;
     json_get_str(obj, key, &s);
-    return telegram_clean(p->arena, s);
+    return utf8_cleaned(p->arena, s);
 }
 
 static bool is_group(const struct parser *p)

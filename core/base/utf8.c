@@ -4,6 +4,8 @@
  */
 #include "core/base/utf8.h"
 
+#include "core/base/arena.h"
+
 #define REPLACEMENT STR("\xEF\xBF\xBD")
 
 /* How a lead byte goes on: its length, and the bounds of the second byte (which rule out overlong
@@ -99,6 +101,14 @@ bool utf8_clean(struct buf *to, struct str s)
     }
     buf_cut(to, n_before);
     return false;
+}
+
+struct str utf8_cleaned(struct arena *a, struct str s)
+{
+    if (utf8_valid(s)) return s;
+    _cleanup_(buf_done) struct buf b = BUF_INIT(3 * s.n);
+    utf8_clean(&b, s);
+    return arena_dup(a, buf_str(&b));
 }
 
 size_t utf8_points(struct str s)

@@ -6,10 +6,14 @@
 #include "core/base/buf.h"
 #include "core/base/str.h"
 
+struct arena;
+
 bool utf8_valid(struct str s); /* strict: no surrogates, no overlong forms, no U+0000 */
 
 /* Append `s` with each invalid sequence and each U+0000 replaced by U+FFFD. False: `to` is full. */
 bool utf8_clean(struct buf *to, struct str s);
+/* The same as a string: `s` itself when nothing is wrong with it, else a copy in the arena. */
+struct str utf8_cleaned(struct arena *a, struct str s);
 
 size_t utf8_points(struct str s);      /* code points, s valid */
 size_t utf8_utf16_units(struct str s); /* UTF-16 units, s valid */

@@ -243,10 +243,7 @@ static struct str query_of(struct arena *a, const struct inbound *in, int64_t me
 
 static struct str keep_str(struct arena *a, struct str s)
 {
-    if (utf8_valid(s)) return arena_dup(a, s);
-    _cleanup_(buf_done) struct buf b = BUF_INIT(s.n * 3 + 1);
-    utf8_clean(&b, s);
-    return arena_dup(a, buf_str(&b));
+    return arena_dup(a, utf8_cleaned(a, s));
 }
 
 static void request_fill(struct intake *i, const struct inbound *in)
