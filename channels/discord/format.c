@@ -5,79 +5,51 @@
 
 #include "channels/discord/markup.h"
 #include "core/base/utf8.h"
-#include "core/chat/table.h"
 
-#include <stdio.h>
-
-#define LIST_DEPTH_MAX 8                      /* deeper lists are not indented any further */
-#define WORK_MAX       (8 * DISCORD_TEXT_MAX) /* bytes; a link may become shorter at its end */
+#define WORK_MAX (8 * DISCORD_TEXT_MAX) /* bytes; a link may become shorter at its end */
 
 struct format {
+    struct walk walk;
     struct markup out;
-    bool aligned;                     /* pad tables */
-    unsigned quotes, lists;           /* around us */
-    unsigned quote_indent;            /* of what is around the outermost quote */
-    unsigned indents[LIST_DEPTH_MAX]; /* of each list's marks */
-    bool item_starts;                 /* nothing behind the list mark yet */
-    unsigned images;                  /* around us */
-    bool hidden;                      /* in a picture whose address is shown instead */
-    bool in_link, masked;             /* masked: the address is not shown */
+    unsigned quote_indent; /* of what is around the outermost quote */
+    unsigned images;       /* around us */
+    bool hidden;           /* in a picture whose address is shown instead */
+    bool in_link, masked;  /* masked: the address is not shown */
     struct markup before_link;
-    size_t before_n;    /* bytes of output then */
-    struct buf label;   /* the link's text without markup */
-    struct arena arena; /* of tables */
-    struct table table;
-    struct buf cell; /* a cell's text: there is no markup in a table */
-    bool in_cell;
-    enum md_align align;
+    size_t before_n;  /* bytes of output then */
+    struct buf label; /* the link's text without markup */
 };
 
 /* --- inlines --- */
 
-static void text(struct format *f, struct str s)
+static void text(struct walk *w, struct str s)
 {
+    struct format *f = (struct format *)w;
     if (f->hidden) return;
     if (f->in_link) buf_add(&f->label, s);
-    if (f->in_cell)
-        buf_add(&f->cell, s);
-    else
-        markup_text(&f->out, s);
+    if (!walk_cell(w, s)) markup_text(&f->out, s);
 }
 
-/* "[ ] " and "[x] " behind a list mark; the parser leaves them to us. */
-static void leaf_text(struct format *f, struct str s)
+static void code(struct walk *w, struct str s)
 {
-    bool open = str_starts(s, STR("[ ] ")), done = str_starts_nocase(s, STR("[x] "));
-    if (f->item_starts && (open || done)) {
-        text(f, open ? STR("☐ ") : STR("☑ "));
-        s = str_skip(s, 4);
-    }
-    text(f, s);
-}
-
-static void code(struct format *f, struct str s)
-{
-    if (f->hidden || f->in_cell) {
-        text(f, s);
-        return;
-    }
+    struct format *f = (struct format *)w;
+    if (f->hidden) return;
     if (f->in_link) buf_add(&f->label, s);
     markup_code(&f->out, s);
 }
 
-static void line_end(struct format *f)
+static void line(struct walk *w)
 {
+    struct format *f = (struct format *)w;
     if (f->hidden) return;
     if (f->in_link) buf_add_char(&f->label, ' ');
-    if (f->in_cell)
-        buf_add_char(&f->cell, ' ');
-    else
-        markup_line(&f->out);
+    markup_line(&f->out);
 }
 
-static void style(struct format *f, enum markup_style which, bool enter)
+static void style(struct walk *w, enum walk_style which, bool enter)
 {
-    if (f->in_cell || f->hidden) return;
+    struct format *f = (struct format *)w;
+    if (f->hidden) return;
     if (enter)
         markup_open(&f->out, which);
     else
@@ -93,9 +65,8 @@ static bool url_allowed(struct str url)
 
 static void show_url(struct format *f, struct str url)
 {
-    if (f->in_cell)
-        buf_add(&f->cell, url);
-    else if (url_allowed(url))
+    if (walk_cell(&f->walk, url)) return;
+    if (url_allowed(url))
         markup_url(&f->out, url);
     else
         markup_text(&f->out, url);
@@ -104,9 +75,9 @@ static void show_url(struct format *f, struct str url)
 static void show_url_behind(struct format *f, struct str url)
 {
     if (!url.n) return;
-    text(f, STR(" ("));
+    text(&f->walk, STR(" ("));
     show_url(f, url);
-    text(f, STR(")"));
+    text(&f->walk, STR(")"));
 }
 
 /* Is `label` the address itself, perhaps without its scheme? */
@@ -121,7 +92,7 @@ static bool is_address(struct str label, struct str url)
 static void link_enter(struct format *f, struct str url)
 {
     buf_clear(&f->label);
-    f->masked = !f->in_cell && url_allowed(url);
+    f->masked = !f->walk.in_cell && url_allowed(url);
     f->in_link = true;
     if (f->masked) markup_label(&f->out, &f->before_link, &f->before_n);
 }
@@ -135,7 +106,7 @@ static void link_exit(struct format *f, struct str url)
     f->in_link = false;
     if (undo) {
         markup_label_undo(&f->out, &f->before_link, f->before_n);
-        if (!bare) text(f, label);
+        if (!bare) text(&f->walk, label);
     } else if (f->masked) {
         markup_label_end(&f->out, url);
         return;
@@ -144,15 +115,6 @@ static void link_exit(struct format *f, struct str url)
         show_url(f, url);
     else if (!bare)
         show_url_behind(f, url);
-}
-
-static void link_step(struct format *f, const struct md_event *e)
-{
-    if (f->images) return;
-    if (e->enter)
-        link_enter(f, e->url);
-    else
-        link_exit(f, e->url);
 }
 
 /* Discord shows a picture for its address; in a link there is only room for the text. */
@@ -171,175 +133,76 @@ static void image(struct format *f, const struct md_event *e)
     }
 }
 
-/* HTML is shown as it is, but for the one tag that has nothing to show. */
-static bool is_br(struct str tag)
+static void link_step(struct walk *w, const struct md_event *e)
 {
-    return str_eq_nocase(tag, STR("<br>")) || str_eq_nocase(tag, STR("<br/>")) ||
-           str_eq_nocase(tag, STR("<br />"));
-}
-
-static void html(struct format *f, struct str tag)
-{
-    if (is_br(tag))
-        line_end(f);
+    struct format *f = (struct format *)w;
+    if (e->type == MD_IMAGE)
+        image(f, e);
+    else if (f->images)
+        return;
+    else if (e->enter)
+        link_enter(f, e->url);
     else
-        text(f, tag);
+        link_exit(f, e->url);
 }
 
 /* --- blocks --- */
 
-/* Blocks in a tight list stand close. */
-static void block(struct format *f, bool tight)
+static void mark(struct walk *w, struct str s)
 {
-    markup_block(&f->out, f->lists && tight ? 1 : 2);
-}
-
-/* A block that cannot stand behind a list's mark. */
-static void block_alone(struct format *f)
-{
-    block(f, true);
-    if (!f->out.breaks) markup_break(&f->out, 1);
-}
-
-static unsigned *list_indent(struct format *f)
-{
-    return &f->indents[f->lists <= LIST_DEPTH_MAX ? f->lists - 1 : LIST_DEPTH_MAX - 1];
-}
-
-static void list(struct format *f, const struct md_event *e)
-{
-    if (e->enter) {
-        block(f, e->tight);
-        f->lists++;
-        if (f->lists <= LIST_DEPTH_MAX) *list_indent(f) = f->out.indent;
-    } else {
-        f->out.indent = *list_indent(f);
-        f->lists--;
-    }
-}
-
-static void item(struct format *f, const struct md_event *e)
-{
-    f->item_starts = e->enter;
-    if (!e->enter) return;
-    char mark[32] = "- ";
-    if (e->ordered) snprintf(mark, sizeof(mark), "%lld. ", (long long)e->number);
-    f->out.indent = *list_indent(f);
-    block(f, e->tight);
-    markup_list_mark(&f->out, str_of(mark));
-    f->out.indent += e->ordered ? 3 : 2;
+    markup_list_mark(&((struct format *)w)->out, s);
 }
 
 /* Discord's quotes begin at the start of a line and hold no others: those inside are a part. */
-static void quote(struct format *f, bool enter)
+static void quote(struct walk *w, bool enter)
 {
-    if (!enter) {
-        if (--f->quotes) return;
-        f->out.quoted = false;
-        f->out.indent = f->quote_indent;
-        return;
-    }
-    block_alone(f);
-    if (f->quotes++) return;
-    f->out.quoted = true;
-    f->quote_indent = f->out.indent;
-    f->out.indent = 0;
+    struct format *f = (struct format *)w;
+    if (w->quotes) return;
+    if (enter) f->quote_indent = f->out.lines.indent;
+    f->out.lines.indent = enter ? 0 : f->quote_indent;
+    f->out.quoted = enter;
 }
 
 /* Discord has three levels. */
-static void heading(struct format *f, const struct md_event *e)
+static void heading(struct walk *w, const struct md_event *e)
 {
     static const char *const leads[] = { "# ", "## ", "### " };
-    bool bold = e->level > 3 || f->lists;
-    if (e->enter) block(f, false);
-    if (bold)
-        style(f, MARKUP_BOLD, e->enter);
+    struct format *f = (struct format *)w;
+    if (e->level > 3 || w->lists)
+        style(w, WALK_BOLD, e->enter);
     else
         f->out.lead = e->enter ? leads[e->level - 1] : NULL;
     f->out.one_line = e->enter;
 }
 
-static void code_block(struct format *f, const struct md_event *e)
+static void pre(struct walk *w, struct str source, struct str language)
 {
-    struct str source = e->text, info = e->info;
-    if (source.n && source.p[source.n - 1] == '\n') source.n--;
-    block_alone(f);
-    markup_pre(&f->out, source, str_cut(&info, ' '));
+    markup_pre(&((struct format *)w)->out, source, language);
 }
 
-static void html_source(struct format *f, struct str source)
+static bool full(const struct walk *w)
 {
-    while (source.n && source.p[source.n - 1] == '\n') source.n--;
-    block(f, false);
-    if (!is_br(source)) markup_text(&f->out, source);
+    const struct format *f = (const struct format *)w;
+    return f->out.to->full || f->label.full;
 }
 
-static void table(struct format *f, const struct md_event *e)
-{
-    if (e->enter) {
-        table_init(&f->table, &f->arena, e->columns > 0 ? (size_t)e->columns : 1);
-        return;
-    }
-    _cleanup_(buf_done) struct buf lines = BUF_INIT(WORK_MAX);
-    table_format(&f->table, f->aligned, &lines);
-    f->out.to->full |= lines.full;
-    block_alone(f);
-    markup_pre(&f->out, buf_str(&lines), STR_NONE);
-}
+static const struct walk_hooks hooks = {
+    .marks = { "- ", "- ", "- " },
+    .boxes = true,
+    .bytes_max = WORK_MAX,
+    .text = text,
+    .line = line,
+    .code = code,
+    .style = style,
+    .link = link_step,
+    .heading = heading,
+    .quote = quote,
+    .mark = mark,
+    .pre = pre,
+    .full = full,
+};
 
-static void cell(struct format *f, const struct md_event *e)
-{
-    f->in_cell = e->enter;
-    if (e->enter) {
-        f->align = e->align;
-        buf_clear(&f->cell);
-    } else {
-        f->out.to->full |= f->cell.full;
-        table_add(&f->table, str_trim(buf_str(&f->cell)), f->align);
-    }
-}
-
-/* --- the walk --- */
-
-static void container(struct format *f, const struct md_event *e)
-{
-    switch (e->type) {
-    case MD_QUOTE: quote(f, e->enter); break;
-    case MD_LIST: list(f, e); break;
-    case MD_ITEM: item(f, e); break;
-    case MD_PARAGRAPH:
-        if (e->enter) block(f, e->tight);
-        break;
-    case MD_HEADING: heading(f, e); break;
-    case MD_TABLE: table(f, e); break;
-    case MD_CELL: cell(f, e); break;
-    case MD_EMPH: style(f, MARKUP_ITALIC, e->enter); break;
-    case MD_STRONG: style(f, MARKUP_BOLD, e->enter); break;
-    case MD_STRIKE: style(f, MARKUP_STRIKE, e->enter); break;
-    case MD_LINK: link_step(f, e); break;
-    case MD_IMAGE: image(f, e); break;
-    default: break;
-    }
-}
-
-static void step(struct format *f, const struct md_event *e)
-{
-    switch (e->type) {
-    case MD_TEXT: leaf_text(f, e->text); break;
-    case MD_SOFT_BREAK: /* fall through: in a chat, a line end is meant */
-    case MD_HARD_BREAK: line_end(f); break;
-    case MD_CODE: code(f, e->text); break;
-    case MD_HTML: html(f, e->text); break;
-    case MD_CODE_BLOCK: code_block(f, e); break;
-    case MD_HTML_BLOCK: html_source(f, e->text); break;
-    case MD_RULE:
-        block(f, false);
-        markup_text(&f->out, STR("———"));
-        break;
-    default: container(f, e); break;
-    }
-    if (e->type != MD_ITEM && e->type != MD_PARAGRAPH) f->item_starts = false;
-}
+/* --- the whole --- */
 
 /* Whatever they stand in, these two words would look as if everybody had been called. */
 static void add_silenced(struct buf *to, struct str s)
@@ -367,21 +230,12 @@ static bool append(struct str work, struct buf *to)
 
 static bool format(struct str markdown, bool aligned, struct buf *to)
 {
-    _cleanup_(markdown_free_p) struct markdown *m = NULL;
-    if (markdown_parse(markdown, &m, NULL) != ERR_NONE) return false;
-
     _cleanup_(buf_done) struct buf work = BUF_INIT(WORK_MAX);
-    struct format f = { .aligned = aligned };
+    struct format f = { .walk = { .hooks = &hooks, .lines = &f.out.lines, .aligned = aligned } };
     markup_init(&f.out, &work);
-    buf_init(&f.cell, WORK_MAX);
     buf_init(&f.label, WORK_MAX);
-    arena_init(&f.arena);
-    struct md_event e;
-    while (!work.full && !f.label.full && markdown_next(m, &e)) step(&f, &e);
-    bool ok = !work.full && !f.label.full && append(buf_str(&work), to);
-    arena_done(&f.arena);
+    bool ok = walk_markdown(&f.walk, markdown) && append(buf_str(&work), to);
     buf_done(&f.label);
-    buf_done(&f.cell);
     return ok;
 }
 

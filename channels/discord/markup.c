@@ -7,16 +7,16 @@
 
 #define ZERO_WIDTH "\xE2\x80\x8B" /* U+200B: keeps apart what Discord would read as one mark */
 
-static const char *const marks[MARKUP_N] = {
-    [MARKUP_BOLD] = "**",
-    [MARKUP_ITALIC] = "*",
-    [MARKUP_STRIKE] = "~~",
+static const char *const marks[WALK_STYLES] = {
+    [WALK_BOLD] = "**",
+    [WALK_ITALIC] = "*",
+    [WALK_STRIKE] = "~~",
 };
 
 void markup_init(struct markup *m, struct buf *to)
 {
     *m = (struct markup){
-        .to = to, .fresh = true, .line_start = true, .url_end = SIZE_MAX, .closed = SIZE_MAX
+        .to = to, .lines.fresh = true, .line_start = true, .url_end = SIZE_MAX, .closed = SIZE_MAX
     };
 }
 
@@ -47,11 +47,11 @@ static size_t run_length(struct str s, char c)
 /* Write the line ends that wait, and what stands at the start of the line behind them. */
 static void flush_lines(struct markup *m, unsigned indent)
 {
-    if (!m->seen) m->breaks = 0;
-    bool starts = m->breaks || !m->seen;
-    for (; m->breaks; m->breaks--) {
+    if (!m->seen) m->lines.breaks = 0;
+    bool starts = m->lines.breaks || !m->seen;
+    for (; m->lines.breaks; m->lines.breaks--) {
         buf_add_char(m->to, '\n');
-        if (m->breaks > 1 && m->quoted && m->was_quoted) buf_add_cstr(m->to, "> ");
+        if (m->lines.breaks > 1 && m->quoted && m->was_quoted) buf_add_cstr(m->to, "> ");
     }
     if (!starts) return;
     if (m->quoted) buf_add_cstr(m->to, "> ");
@@ -75,8 +75,8 @@ static void leave_mark(struct markup *m)
 
 static void flush(struct markup *m)
 {
-    flush_lines(m, m->indent);
-    m->fresh = false;
+    flush_lines(m, m->lines.indent);
+    m->lines.fresh = false;
     if (m->lead) buf_add_cstr(m->to, m->lead);
     m->lead = NULL;
     if (m->n_written == m->n_open) return;
@@ -86,21 +86,10 @@ static void flush(struct markup *m)
     m->line_start = false;
 }
 
-void markup_break(struct markup *m, unsigned n)
-{
-    if (m->breaks < n) m->breaks = n;
-    m->fresh = true;
-}
-
-void markup_block(struct markup *m, unsigned n)
-{
-    if (!m->fresh) markup_break(m, n);
-}
-
 void markup_line(struct markup *m)
 {
-    if (m->one_line && !m->fresh && !is_blank(last(m))) buf_add_char(m->to, ' ');
-    if (!m->one_line) m->breaks++; /* several in a row count, other than between blocks */
+    if (m->one_line && !m->lines.fresh && !is_blank(last(m))) buf_add_char(m->to, ' ');
+    if (!m->one_line) m->lines.breaks++; /* several in a row count, other than between blocks */
 }
 
 /* --- addresses --- */
@@ -257,7 +246,7 @@ void markup_text(struct markup *m, struct str text)
         struct str line = str_cut(&text, '\n');
         size_t blanks = 0; /* a style's mark does not count next to one */
         while (blanks < line.n && is_blank(line.p[blanks])) blanks++;
-        if (line.n) flush_lines(m, m->indent);
+        if (line.n) flush_lines(m, m->lines.indent);
         add_line(m, str_head(line, blanks));
         if (blanks < line.n) {
             flush(m);
@@ -271,7 +260,6 @@ void markup_list_mark(struct markup *m, struct str mark)
 {
     flush(m);
     buf_add(m->to, mark);
-    m->fresh = true;
 }
 
 /* --- code --- */
@@ -317,7 +305,7 @@ void markup_pre(struct markup *m, struct str text, struct str language)
 {
     if (!str_trim(text).n) return;
     flush_lines(m, 0);
-    m->fresh = false;
+    m->lines.fresh = false;
     buf_add_cstr(m->to, "```");
     if (is_language(language)) buf_add(m->to, language);
     while (text.n) {
@@ -368,19 +356,19 @@ void markup_label_undo(struct markup *m, const struct markup *before, size_t n)
 
 /* --- styles --- */
 
-void markup_open(struct markup *m, enum markup_style style)
+void markup_open(struct markup *m, enum walk_style style)
 {
     if (!m->depth[style]++) m->open[m->n_open++] = style;
 }
 
-void markup_close(struct markup *m, enum markup_style style)
+void markup_close(struct markup *m, enum walk_style style)
 {
     if (--m->depth[style]) return;
     m->n_open--;
     if (m->n_written <= m->n_open) return; /* there was nothing in it */
     m->n_written = m->n_open;
     /* Behind a blank it would end nothing, and a tilde would be a part of it. */
-    if (is_blank(last(m)) || (style == MARKUP_STRIKE && last(m) == '~'))
+    if (is_blank(last(m)) || (style == WALK_STRIKE && last(m) == '~'))
         buf_add_cstr(m->to, ZERO_WIDTH);
     buf_add_cstr(m->to, marks[style]);
     m->closed = m->to->n;

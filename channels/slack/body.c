@@ -109,18 +109,3 @@ bool slack_has_marker(struct json *message, const struct outbound *out)
     json_get_str(json_get(json_get(message, "metadata"), "event_payload"), "id", &id);
     return str_eq(id, str_of(marker));
 }
-
-void slack_plain(struct str text, struct buf *to)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (c == '&')
-            buf_add_cstr(to, "&amp;");
-        else if (c == '<')
-            buf_add_cstr(to, "&lt;");
-        else if (c == '>')
-            buf_add_cstr(to, "&gt;");
-        else
-            buf_add_char(to, c);
-    }
-}

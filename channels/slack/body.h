@@ -25,6 +25,3 @@ void slack_marker(const struct outbound *out, char ret[SLACK_MARKER_MAX]);
 void slack_put_marker(struct json_out *o, const struct outbound *out);
 /* Does a message of the history carry the marker? */
 bool slack_has_marker(struct json *message, const struct outbound *out);
-
-/* Text that is no markup: the three signs that Slack reads are escaped. */
-void slack_plain(struct str text, struct buf *to);

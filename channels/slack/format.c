@@ -1,263 +1,173 @@
 /*
- * format - walks the reply's Markdown and writes mrkdwn.
+ * format - walks the reply's Markdown and writes Slack's mrkdwn.
  */
 #include "channels/slack/format.h"
 
+#include "channels/slack/address.h"
+#include "channels/slack/marks.h"
 #include "channels/slack/mrkdwn.h"
 #include "core/base/utf8.h"
-#include "core/chat/table.h"
 
-#include <stdio.h>
-
-#define LIST_DEPTH_MAX 8 /* deeper lists are not indented any further */
-#define WORK_MAX       65536
+#define WORK_MAX (8 * SLACK_TEXT_MAX) /* bytes; marks may become shorter at the end */
 
 struct format {
-    struct mrkdwn out;
-    unsigned lists;                   /* lists around us */
-    unsigned indents[LIST_DEPTH_MAX]; /* of each list's marks */
-    unsigned styles[128];             /* how often each mark is open; only the outermost counts */
-    unsigned links;                   /* links and pictures around us */
-    struct str url;                   /* of the outermost one */
-    struct buf label;                 /* its text */
-    struct arena arena;               /* of tables */
-    struct table table;
-    struct buf cell;
-    bool in_cell;
-    enum md_align align;
+    struct walk walk;
+    struct marks out;
+    unsigned links;   /* links and pictures around us; the outermost counts */
+    struct buf label; /* its text */
 };
 
 /* --- inlines --- */
 
-static void text(struct format *f, struct str s)
+static void text(struct walk *w, struct str s)
 {
+    struct format *f = (struct format *)w;
     if (f->links)
         buf_add(&f->label, s);
-    else if (f->in_cell)
-        buf_add(&f->cell, s);
+    else if (!walk_cell(w, s))
+        marks_text(&f->out, s);
+}
+
+static void code(struct walk *w, struct str s)
+{
+    struct format *f = (struct format *)w;
+    if (f->links)
+        text(w, s);
     else
-        mrkdwn_text(&f->out, s);
+        marks_code(&f->out, s);
 }
 
-static void line_end(struct format *f)
+static void line(struct walk *w)
 {
-    if (f->links || f->in_cell)
-        text(f, STR(" "));
+    struct format *f = (struct format *)w;
+    if (f->links)
+        text(w, STR(" "));
     else
-        mrkdwn_line(&f->out);
+        marks_line(&f->out);
 }
 
-/* Slack reads no marks inside a link's text, nor in a table, which is code. */
-static void style(struct format *f, char sign, bool enter)
+/* A link's text has no styles. */
+static void style(struct walk *w, enum walk_style which, bool enter)
 {
-    if (f->links || f->in_cell) return;
-    unsigned *depth = &f->styles[(unsigned char)sign];
-    if (enter ? (*depth)++ == 0 : --*depth == 0) mrkdwn_mark(&f->out, sign, enter);
-}
-
-static void code(struct format *f, struct str s)
-{
-    if (f->links || f->in_cell)
-        text(f, s);
+    struct format *f = (struct format *)w;
+    if (f->links) return;
+    if (enter)
+        marks_open(&f->out, which);
     else
-        mrkdwn_code(&f->out, s);
+        marks_close(&f->out, which);
 }
 
-static bool url_allowed(struct str url)
+static void show_url_behind(struct format *f, struct str url, bool linked)
 {
-    static const char *const schemes[] = { "http://", "https://", "mailto:", "tel:" };
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-        if (str_starts_nocase(url, str_of(schemes[i]))) return true;
-    return false;
+    text(&f->walk, STR(" ("));
+    if (linked)
+        marks_link(&f->out, url, STR_NONE);
+    else
+        text(&f->walk, url);
+    text(&f->walk, STR(")"));
 }
 
-/* "example.org/path" or "https://...": something that a person reads as an address. */
-static bool is_address(struct str s)
+static void link_end(struct format *f, struct str url)
 {
-    size_t dot = str_find_char(s, '.');
-    if (str_find_char(s, ' ') != SIZE_MAX) return false;
-    return str_find(s, STR("://")) != SIZE_MAX || (dot != SIZE_MAX && dot > 0 && dot + 2 < s.n);
-}
-
-bool slack_is_fake(struct str label, struct str url)
-{
-    struct str s = str_trim(label);
-    return is_address(s) && str_find(url, s) == SIZE_MAX;
-}
-
-static void link_end(struct format *f)
-{
-    struct str label = buf_str(&f->label), url = f->url;
-    bool shown = !label.n || str_ends(url, label);
-    if (f->in_cell || !url_allowed(url)) {
-        text(f, label.n ? label : url);
-        if (shown || !url.n) return;
-        text(f, STR(" ("));
-        text(f, url);
-        text(f, STR(")"));
-    } else if (slack_is_fake(label, url)) {
-        text(f, label);
-        text(f, STR(" ("));
-        mrkdwn_link(&f->out, url, STR_NONE);
-        text(f, STR(")"));
-    } else {
-        mrkdwn_link(&f->out, url, label);
+    struct str label = str_trim(buf_str(&f->label));
+    bool same = !label.n || address_is(url, label);
+    bool linked = !f->walk.in_cell && address_leads(url);
+    if (linked && (same || !address_in(label, url))) {
+        marks_link(&f->out, url, str_eq(label, url) ? STR_NONE : label);
+        return;
     }
+    text(&f->walk, label.n ? label : url);
+    if (!same && url.n) show_url_behind(f, url, linked);
 }
 
-static void link_step(struct format *f, const struct md_event *e)
+/* Pictures are links, too: Slack shows none inside a text. */
+static void link_step(struct walk *w, const struct md_event *e)
 {
-    if (e->enter) {
-        if (f->links++ == 0) {
-            f->url = arena_dup(&f->arena, e->url);
-            buf_clear(&f->label);
-        }
-    } else if (--f->links == 0) {
-        link_end(f);
-    }
+    struct format *f = (struct format *)w;
+    if (e->enter && !f->links++) buf_clear(&f->label);
+    if (!e->enter && !--f->links) link_end(f, e->url);
 }
 
 /* --- blocks --- */
 
-static void block(struct format *f, bool tight)
+static void mark(struct walk *w, struct str s)
 {
-    mrkdwn_block(&f->out, f->lists && tight ? 1 : 2);
+    marks_list_mark(&((struct format *)w)->out, s);
 }
 
-static unsigned *list_indent(struct format *f)
+/* Slack's quotes begin at the start of a line and hold no others: those inside are a part. */
+static void quote(struct walk *w, bool enter)
 {
-    return &f->indents[f->lists <= LIST_DEPTH_MAX ? f->lists - 1 : LIST_DEPTH_MAX - 1];
+    ((struct format *)w)->out.quoted = enter || w->quotes;
 }
 
-static void list(struct format *f, const struct md_event *e)
+static void pre(struct walk *w, struct str source, struct str language)
 {
-    if (e->enter) {
-        block(f, e->tight);
-        f->lists++;
-        if (f->lists <= LIST_DEPTH_MAX) *list_indent(f) = f->out.indent;
-    } else {
-        f->out.indent = *list_indent(f);
-        f->lists--;
-    }
+    (void)language; /* there is no place for it */
+    marks_pre(&((struct format *)w)->out, source);
 }
 
-static void item(struct format *f, const struct md_event *e)
+static bool full(const struct walk *w)
 {
-    static const char *const marks[] = { "• ", "◦ ", "▪ " };
-    if (!e->enter) return;
-    char number[32];
-    snprintf(number, sizeof(number), "%lld. ", (long long)e->number);
-    f->out.indent = *list_indent(f);
-    block(f, e->tight);
-    mrkdwn_text(&f->out, str_of(e->ordered ? number : marks[f->lists < 3 ? f->lists - 1 : 2]));
-    f->out.fresh = true;
-    f->out.indent += 4;
+    const struct format *f = (const struct format *)w;
+    return f->out.to->full || f->label.full;
 }
 
-static void quote(struct format *f, bool enter)
+static const struct walk_hooks hooks = {
+    .marks = { "• ", "◦ ", "▪ " },
+    .boxes = true,
+    .bytes_max = WORK_MAX,
+    .text = text,
+    .line = line,
+    .code = code,
+    .style = style,
+    .link = link_step,
+    .quote = quote,
+    .mark = mark,
+    .pre = pre,
+    .full = full,
+};
+
+/* --- the whole --- */
+
+static bool append(struct str work, struct buf *to)
 {
-    block(f, true);
-    f->out.fresh = false;
-    f->out.quotes += enter ? 1 : -1u;
+    _cleanup_(buf_done) struct buf written = BUF_INIT(2 * WORK_MAX);
+    work = str_trim(work);
+    while (work.n && work.p[work.n - 1] == MRKDWN_QUOTE) /* a quote of nothing but blanks */
+        work = str_trim(str_head(work, work.n - 1));
+    if (!mrkdwn_write(work, &written)) return false;
+    struct str all = str_trim(buf_str(&written));
+    if (!all.n || utf8_utf16_units(all) > SLACK_TEXT_MAX) return false;
+    bool was_full = to->full;
+    if (buf_add(to, all)) return true;
+    to->full = was_full;
+    return false;
 }
 
-static void code_block(struct format *f, struct str s)
+static bool format(struct str markdown, bool aligned, struct buf *to)
 {
-    while (s.n && s.p[s.n - 1] == '\n') s.n--;
-    block(f, true);
-    mrkdwn_pre(&f->out, s);
-}
-
-static void html_source(struct format *f, struct str s)
-{
-    block(f, false);
-    while (s.n) {
-        text(f, str_cut(&s, '\n'));
-        if (s.n) line_end(f);
-    }
-}
-
-static void table(struct format *f, const struct md_event *e)
-{
-    if (e->enter) {
-        table_init(&f->table, &f->arena, e->columns > 0 ? (size_t)e->columns : 1);
-        return;
-    }
-    _cleanup_(buf_done) struct buf lines = BUF_INIT(WORK_MAX);
-    table_format(&f->table, true, &lines);
-    f->out.to->full |= lines.full;
-    code_block(f, buf_str(&lines));
-}
-
-static void cell(struct format *f, const struct md_event *e)
-{
-    f->in_cell = e->enter;
-    if (e->enter) {
-        f->align = e->align;
-        buf_clear(&f->cell);
-    } else {
-        table_add(&f->table, str_trim(buf_str(&f->cell)), f->align);
-    }
-}
-
-static void heading(struct format *f, bool enter)
-{
-    if (enter) block(f, false);
-    style(f, '*', enter);
-}
-
-/* --- the walk --- */
-
-static void step(struct format *f, const struct md_event *e)
-{
-    switch (e->type) {
-    case MD_TEXT:
-    case MD_HTML: text(f, e->text); break;
-    case MD_SOFT_BREAK: /* in a chat, a line end is meant */
-    case MD_HARD_BREAK: line_end(f); break;
-    case MD_CODE: code(f, e->text); break;
-    case MD_CODE_BLOCK: code_block(f, e->text); break;
-    case MD_HTML_BLOCK: html_source(f, e->text); break;
-    case MD_RULE:
-        block(f, false);
-        text(f, STR("———"));
-        break;
-    case MD_QUOTE: quote(f, e->enter); break;
-    case MD_LIST: list(f, e); break;
-    case MD_ITEM: item(f, e); break;
-    case MD_PARAGRAPH:
-        if (e->enter) block(f, e->tight);
-        break;
-    case MD_HEADING: heading(f, e->enter); break;
-    case MD_TABLE: table(f, e); break;
-    case MD_CELL: cell(f, e); break;
-    case MD_EMPH: style(f, '_', e->enter); break;
-    case MD_STRONG: style(f, '*', e->enter); break;
-    case MD_STRIKE: style(f, '~', e->enter); break;
-    case MD_LINK:
-    case MD_IMAGE: link_step(f, e); break;
-    default: break;
-    }
+    _cleanup_(buf_done) struct buf work = BUF_INIT(WORK_MAX);
+    struct format f = { .walk = { .hooks = &hooks, .lines = &f.out.lines, .aligned = aligned } };
+    marks_init(&f.out, &work);
+    buf_init(&f.label, WORK_MAX);
+    bool ok = walk_markdown(&f.walk, markdown) && append(buf_str(&work), to);
+    buf_done(&f.label);
+    return ok;
 }
 
 bool slack_format(struct str markdown, struct buf *to)
 {
-    _cleanup_(markdown_free_p) struct markdown *m = NULL;
-    if (markdown_parse(markdown, &m, NULL) != ERR_NONE) return false;
+    /* Padding is the one thing that can make a text much longer than it was. */
+    return format(markdown, true, to) || format(markdown, false, to);
+}
 
-    _cleanup_(buf_done) struct buf made = BUF_INIT(WORK_MAX);
-    struct format f = { .out = { .to = &made, .fresh = true } };
-    struct md_event e;
-    buf_init(&f.cell, WORK_MAX);
-    buf_init(&f.label, WORK_MAX);
-    arena_init(&f.arena);
-    while (!made.full && markdown_next(m, &e)) step(&f, &e);
-    bool ok = !made.full && !f.cell.full && !f.label.full && f.out.seen &&
-              utf8_length(buf_str(&made), TEXT_UTF16) <= SLACK_TEXT_MAX &&
-              made.n <= to->max - to->n;
-    if (ok) buf_add(to, buf_str(&made));
-    arena_done(&f.arena);
-    buf_done(&f.cell);
-    buf_done(&f.label);
-    return ok;
+bool slack_escape(struct str text, struct buf *to)
+{
+    size_t before = to->n;
+    bool was_full = to->full;
+    if (mrkdwn_escape(text, to)) return true;
+    buf_cut(to, before);
+    to->full = was_full;
+    return false;
 }

@@ -61,7 +61,7 @@ static void send_by(struct send *s, enum way way);
 static void build_text(struct send *s)
 {
     const struct outbound *out = s->out;
-    if (!slack_format(out->text, &s->text)) slack_plain(out->text, &s->text);
+    if (!slack_format(out->text, &s->text)) slack_escape(out->text, &s->text);
     if (s->bot->text == SLACK_TEXT_MARKDOWN) slack_markdown(out->text, &s->markdown);
 }
 

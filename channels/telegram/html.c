@@ -34,17 +34,17 @@ static void escape(struct buf *to, struct str text, bool attribute)
 /* Write the line ends that wait, and the indentation behind them. */
 static void flush_to(struct html *h, unsigned indent)
 {
-    if (h->breaks && h->seen) {
-        for (unsigned i = 0; i < h->breaks; i++) buf_add_char(h->to, '\n');
+    if (h->lines.breaks && h->seen) {
+        for (unsigned i = 0; i < h->lines.breaks; i++) buf_add_char(h->to, '\n');
         buf_addf(h->to, "%*s", (int)indent, "");
-        h->units += h->breaks + indent;
+        h->units += h->lines.breaks + indent;
     }
-    h->breaks = 0;
+    h->lines.breaks = 0;
 }
 
 static void flush(struct html *h)
 {
-    flush_to(h, h->indent);
+    flush_to(h, h->lines.indent);
 }
 
 static void raw(struct html *h, struct str text)
@@ -52,24 +52,13 @@ static void raw(struct html *h, struct str text)
     escape(h->to, text, false);
     h->units += utf8_utf16_units(text);
     h->seen = h->seen || str_trim(text).n;
-    h->fresh = false;
-}
-
-void html_break(struct html *h, unsigned n)
-{
-    if (h->breaks < n) h->breaks = n;
-    h->fresh = true;
-}
-
-void html_block(struct html *h, unsigned n)
-{
-    if (!h->fresh) html_break(h, n);
+    h->lines.fresh = false;
 }
 
 void html_line(struct html *h)
 {
     flush(h); /* several in a row count, other than between blocks */
-    h->breaks = 1;
+    h->lines.breaks = 1;
 }
 
 void html_text(struct html *h, struct str text)
@@ -114,7 +103,7 @@ void html_pre(struct html *h, struct str text, struct str language)
 void html_open(struct html *h, enum html_style style, struct str url)
 {
     if (h->depth[style]++) return;
-    flush_to(h, style == HTML_QUOTE ? 0 : h->indent);
+    flush_to(h, style == HTML_QUOTE ? 0 : h->lines.indent);
     buf_addf(h->to, "<%s", tags[style]);
     if (style == HTML_LINK) {
         buf_add_cstr(h->to, " href=\"");

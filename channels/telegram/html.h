@@ -2,7 +2,7 @@
  * html - writes text and tags for format.c: escapes, separates blocks, counts what is seen.
  */
 #pragma once
-#include "core/base/buf.h"
+#include "core/chat/walk.h"
 
 enum html_style {
     HTML_BOLD,
@@ -16,18 +16,11 @@ enum html_style {
 
 struct html {
     struct buf *to;
+    struct walk_lines lines;
     size_t units;           /* visible, UTF-16 */
-    unsigned breaks;        /* line ends to write before anything else */
-    unsigned indent;        /* blanks at the start of every line */
     unsigned depth[HTML_N]; /* how often each style is open; only the outermost has a tag */
-    bool fresh;             /* nothing in this block yet: at the start, behind a list mark */
     bool seen;              /* something that is not blank was written */
 };
-
-/* Begin a new line (1) or a new paragraph (2) before what comes next. */
-void html_break(struct html *h, unsigned n);
-/* The same for a block inside another: the first one stays on the line where it is. */
-void html_block(struct html *h, unsigned n);
 
 /* A line end inside a block. */
 void html_line(struct html *h);

@@ -165,7 +165,7 @@ def test_mrkdwn_instead_of_markdown(world, room):
     room.ask("styles", room.dm)
     world.wait_settled(1)
     shown = room.dm.of(room.team.bot_user)[-1].shown
-    assert shown == ("*Title*\n\n*bold* and _it_, ~gone~, `code`\n\n• a\n    ◦ b\n\n```\nx | y\n--+--\n1 | 2\n```\n\n<https://a.example|label>")
+    assert shown == ("*Title*\n\n*bold* and _it_, ~gone~, `code`\n\n• a\n  ◦ b\n\n```\nx | y\n--+--\n1 | 2\n```\n\n<https://a.example|label>")
 
 
 def test_an_answer_grows_as_a_stream(world, room):

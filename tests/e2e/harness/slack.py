@@ -52,7 +52,7 @@ class Workspace:
     def answers(self, where=None, thread=None):
         """What we said, as a person reads it."""
         messages = (where or self.channel).of(self.team.bot_user, thread.ts if thread else None)
-        return [m.shown.replace("\u200b", "") if not m.streamed or m.blocks == [] else m.text for m in messages]
+        return [m.shown.replace("\u200b", "").replace("\u2060", "") if not m.streamed or m.blocks == [] else m.text for m in messages]
 
     def expect(self, texts, where=None, thread=None, timeout=30):
         """Each was answered exactly once, and the database knows the same. Slack promises no order of events."""
