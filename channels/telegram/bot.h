@@ -29,11 +29,11 @@ struct telegram {
     /* since open */
     int64_t id;        /* ours: the part of the token before the colon */
     char username[64]; /* ours, from getMe; "" = not known yet */
+    char lease[32];    /* a name for the token that gives nothing away: who polls it, its limits */
     struct telegram_pauses pauses;
     struct list notes; /* struct note of send.c: calls that nobody waits for */
 
     /* poll mode */
-    char lease[32];             /* its name: who polls this token */
     struct telegram_poll *poll; /* until pause or close */
     struct op drop_lease;
 

@@ -8,10 +8,13 @@
 #include "channels/telegram/format.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/cache/rate.h"
+#include "core/chat/chat.h"
 
 #define BODY_MAX    (8 * TELEGRAM_HTML_MAX) /* escapes in JSON */
 #define SEND_MAX_MS 180000                  /* behind what three calls can take */
 #define NOTES_MAX   64
+#define PREVIEWS    20 /* a second, of the 30 that Telegram allows a bot; the rest is for answers */
 #define NOTE_MS     5000 /* "typing" is shown for five seconds: later is pointless */
 
 struct send {
@@ -22,6 +25,7 @@ struct send {
     struct telegram_call call;
     struct telegram_reply reply;
     struct buf body;
+    struct rate_answer rate;
     char chat[32];
     bool plain, moved;
 };
@@ -185,6 +189,32 @@ static void on_sent(struct op *inner)
     }
 }
 
+/* Previews of all processes are counted together, by Redis, and yield to what must arrive. */
+static void on_counted(struct op *inner)
+{
+    struct send *s = container_of(inner, struct send, inner);
+    struct err why;
+    if (s->rate.allowed) {
+        op_init(&s->inner, s->outer->loop, on_sent);
+        send_begin(s);
+        return;
+    }
+    err_set(&why, ERR_LIMIT, "the bot's previews are used up for now");
+    why.retry_after_ms = s->rate.retry_after_ms ? s->rate.retry_after_ms : 1;
+    send_failed(s, why);
+}
+
+static void count_preview(struct send *s)
+{
+    const struct rate_ask ask = { .scope = RATE_BOT,
+                                  .id = str_of(s->bot->lease),
+                                  .endpoint = "preview",
+                                  .max = PREVIEWS,
+                                  .window_ms = 1000 };
+    op_init(&s->inner, s->outer->loop, on_counted);
+    cache_rate_take(s->bot->channel.host->chat->rate, &s->inner, &ask, &s->rate);
+}
+
 void telegram_send(struct channel *ch, struct op *op, const struct outbound *out, struct sent *ret)
 {
     struct send *s = mem_new(struct send);
@@ -197,7 +227,10 @@ void telegram_send(struct channel *ch, struct op *op, const struct outbound *out
     buf_init(&s->body, BODY_MAX);
     op_init(&s->inner, ch->host->loop, on_sent);
     op_begin(op, &send_kind, s, SEND_MAX_MS);
-    send_begin(s);
+    if (out->preview)
+        count_preview(s);
+    else
+        send_begin(s);
 }
 
 /* --- what nobody waits for --- */

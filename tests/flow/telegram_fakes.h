@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/cache/rate.h"
 #include "core/chat/chat.h"
 #include "core/chat/command.h"
 #include "core/net/http_client.h"
@@ -42,6 +43,8 @@ static struct fakes {
     enum err_kind fail_kind;
     bool fail_after; /* the effect happens, and the answer is lost */
     void (*on_stop)(void);
+
+    bool previews_used_up;
 
     /* Telegram */
     int64_t queue[QUEUE_N]; /* update ids, ascending */
@@ -190,6 +193,16 @@ static bool is_accepted(struct str event)
     for (size_t i = 0; i < fx.n_accepted; i++)
         if (str_eq(event, str_of(fx.accepted[i]))) return true;
     return false;
+}
+
+void cache_rate_take(struct cache_rate *rate, struct op *op, const struct rate_ask *ask,
+                     struct rate_answer *ret)
+{
+    (void)rate;
+    cr_assert_str_eq(ask->endpoint, "preview");
+    cr_assert(str_starts(ask->id, STR("telegram:")));
+    *ret = (struct rate_answer){ .allowed = !fx.previews_used_up, .retry_after_ms = 400 };
+    fake_ok(op); /* it never fails */
 }
 
 void chat_accept(struct chat *chat, struct op *op, struct channel *ch, const struct inbound *in,

@@ -62,6 +62,39 @@ Test(telegram_send, a_message)
                      "\"HTML\",\"link_preview_options\":{\"is_disabled\":true}}");
 }
 
+Test(telegram_send, buttons)
+{
+    struct outbound out = message("7", "x");
+    fx.bot->buttons = true;
+    out.n_parts = 2;
+    deliver(&out);
+    cr_expect(!strstr(fx.calls[0].body, "reply_markup"), "more follows");
+    out.part = 1;
+    deliver(&out);
+    cr_expect(strstr(fx.calls[1].body, "parley:regenerate"));
+    cr_expect(strstr(fx.calls[1].body, "parley:up") && strstr(fx.calls[1].body, "parley:down"));
+    out.notice = true;
+    deliver(&out);
+    cr_expect(!strstr(fx.calls[2].body, "reply_markup"), "nothing to vote on");
+    struct outbound growing = message("7", "x");
+    growing.preview = true;
+    deliver(&growing);
+    cr_expect(strstr(fx.calls[3].body, "parley:stop"));
+}
+
+Test(telegram_send, previews_yield)
+{
+    struct outbound out = message("7", "x");
+    fx.previews_used_up = true;
+    out.preview = true;
+    cr_expect_eq(deliver(&out), ERR_LIMIT);
+    cr_expect_eq(tx.op.err.retry_after_ms, 400);
+    cr_expect_eq(fx.n_calls, 0);
+    out.preview = false;
+    cr_expect_eq(deliver(&out), ERR_NONE);
+    cr_expect_eq(fx.n_calls, 1);
+}
+
 Test(telegram_send, a_reply_in_a_topic_of_a_group)
 {
     struct outbound out = message("-100500", "x");
