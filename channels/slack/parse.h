@@ -22,7 +22,6 @@ enum slack_groups {
 /* Who reads the payload. */
 struct slack_reader {
     struct str user;           /* our user id in that workspace */
-    struct str bot;            /* our bot id there; "" = not known */
     int groups;                /* enum slack_groups */
     struct conf_list channels; /* ids in which every message is for us, with their threads */
     struct conf_list allow;    /* ids of people, workspaces and channels; empty = everybody */

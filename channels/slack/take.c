@@ -118,7 +118,6 @@ static void decide(struct take *t, const struct slack_team *team)
     struct slack *s = t->bot;
     struct slack_reader reader = slack_reader(s);
     reader.user = str_of(team->user);
-    reader.bot = str_of(team->bot);
     reader.now_ms = clock_wall_ms();
     slack_parse(&reader, t->kind, t->payload, &t->arena, &t->event);
     switch (t->event.verdict) {

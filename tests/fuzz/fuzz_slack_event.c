@@ -30,7 +30,7 @@ static void check_event(const struct slack_event *e)
 
 static void check_payload(struct json *payload)
 {
-    static const struct slack_reader reader = { .user = { "UBOT", 4 }, .bot = { "B1", 2 } };
+    static const struct slack_reader reader = { .user = { "UBOT", 4 } };
     for (int kind = 0; kind < 3; kind++) {
         struct slack_event event;
         struct arena a;

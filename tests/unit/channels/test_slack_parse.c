@@ -77,7 +77,6 @@ static void check_case(struct json *c)
     int64_t groups = 0;
     json_get_i64(who, "groups", &groups);
     const struct slack_reader reader = { .user = STR("UBOT"),
-                                         .bot = STR("B1"),
                                          .groups = (int)groups,
                                          .channels = list_of(json_get(who, "channels"), channels),
                                          .allow = list_of(json_get(who, "allow"), allow) };
