@@ -4,13 +4,15 @@ import threading
 
 from aiohttp import web
 
+from .ports import free_port
+
 
 class FakeServer:
     """Serves `self.app` on a free port of 127.0.0.1. Tests may `shut` the port and `reopen` it."""
 
     def __init__(self):
         self.app = web.Application(client_max_size=64 << 20)
-        self.port = 0
+        self.port = free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner = self._listener = None

@@ -2,6 +2,8 @@
  * Runs redis-server as a child. Uses nothing of the driver under test.
  */
 #include "tests/support/redis_server.h"
+
+#include "tests/support/port.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -19,18 +21,6 @@ static void die(const char *what)
 {
     perror(what);
     abort();
-}
-
-static int free_port(void)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t n = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) || getsockname(fd, (struct sockaddr *)&a, &n))
-        die("free port");
-    close(fd);
-    return ntohs(a.sin_port);
 }
 
 static void run_server(const struct redis_server *s, pid_t parent)
@@ -67,7 +57,7 @@ void redis_server_start(struct redis_server *s)
     if (!*s->dir) {
         snprintf(s->dir, sizeof(s->dir), "/tmp/parley-redis-XXXXXX");
         if (!mkdtemp(s->dir)) die("mkdtemp");
-        s->port = free_port();
+        s->port = port_free();
         snprintf(s->unix_url, sizeof(s->unix_url), "unix://%s/redis.sock", s->dir);
         snprintf(s->tcp_url, sizeof(s->tcp_url), "redis://127.0.0.1:%d", s->port);
     }

@@ -3,11 +3,12 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from fakes.ports import free_port
 
 from .conf import conf_text
 from .servers import ROOT
@@ -15,12 +16,6 @@ from .wait import wait_until
 
 BINARY = os.environ.get("PARLEY_BIN") or str(ROOT / "build/asan/parley")
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion .* failed")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class StayHere(urllib.request.HTTPRedirectHandler):

@@ -1,5 +1,6 @@
 /* URLs, and whom we believe to be the server. */
 #include "tests/support/pg_calls.h"
+#include "tests/support/port.h"
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,18 +10,6 @@ static const struct pg_stmt encrypted_stmt = {
 };
 
 static int port;
-
-static int free_port(void)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t n = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    cr_assert(bind(fd, (struct sockaddr *)&a, n) == 0);
-    getsockname(fd, (struct sockaddr *)&a, &n);
-    close(fd);
-    return ntohs(a.sin_port);
-}
 
 /* A server on 127.0.0.1 whose certificate is for "localhost". */
 static void setup(void)
@@ -37,7 +26,7 @@ static void setup(void)
              " chown --reference=data tls.key && chmod 600 tls.key",
              server.dir);
     cr_assert_eq(system(make), 0);
-    port = free_port();
+    port = port_free();
     snprintf(args, sizeof(args),
              "-c listen_addresses=127.0.0.1 -c port=%d -c ssl=on -c ssl_cert_file=%s/tls.crt"
              " -c ssl_key_file=%s/tls.key",
