@@ -26,12 +26,12 @@ void prompt_pictures(struct arena *a, struct str array, struct pictures *to)
     struct json *doc = NULL;
     if (!array.n || json_parse(array, &doc, NULL) != ERR_NONE) return;
     size_t n = json_length(doc);
-    struct str *all = arena_new_array(a, struct str, to->n + n + 1);
+    struct model_picture *all = arena_new_array(a, struct model_picture, to->n + n + 1);
     if (to->n) memcpy(all, to->v, to->n * sizeof *all);
     to->v = all;
     for (size_t i = 0; i < n; i++) {
         struct str address;
-        if (json_str(json_at(doc, i), &address)) to->v[to->n++] = arena_dup(a, address);
+        if (json_str(json_at(doc, i), &address)) to->v[to->n++].url = arena_dup(a, address);
     }
     json_free(doc);
 }
@@ -76,7 +76,10 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
     size_t n = 0;
     if (system.n) v[n++] = (struct model_message){ .role = MODEL_SYSTEM, .text = system };
     for (size_t i = first; i < context->n; i++) v[n++] = message_of(&context->entries[i]);
-    v[n++] = (struct model_message){ MODEL_USER, query, pictures->v, m->sees ? pictures->n : 0 };
+    v[n++] = (struct model_message){ .role = MODEL_USER,
+                                     .text = query,
+                                     .pictures = pictures->v,
+                                     .n_pictures = m->sees ? pictures->n : 0 };
 
     struct model_ask *ask = arena_new(a, struct model_ask);
     *ask = (struct model_ask){ .messages = v, .n_messages = n };

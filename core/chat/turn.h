@@ -37,7 +37,7 @@ struct turn {
     struct str query;   /* with everything merged into it */
     struct str answers; /* "{uuid,...}" */
     struct pictures {
-        struct str *v; /* addresses of what they sent along */
+        struct model_picture *v; /* what they sent along */
         size_t n;
     } pictures;
     struct str code; /* for an admin, of somebody who was not let in yet */

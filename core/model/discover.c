@@ -28,7 +28,7 @@ static struct openai *make_openai(struct models *models, struct str name)
     struct model *m = models_make(models, &model_openai, NULL, NULL);
     if (!m) return NULL;
     m->name = arena_cstr(&models->strings, name);
-    return container_of(m, struct openai, base);
+    return container_of(m, struct openai, remote.base);
 }
 
 bool models_from_environment(struct models *models)
@@ -39,19 +39,19 @@ bool models_from_environment(struct models *models)
     struct openai *m = make_openai(models, str_of(*name ? name : OPENAI_MODEL));
     if (!m) return false;
     log_secret(key);
-    m->api_key = arena_cstr(&models->strings, key);
-    m->base.context_tokens = OPENAI_CONTEXT;
+    m->remote.api_key = arena_cstr(&models->strings, key);
+    m->remote.base.context_tokens = OPENAI_CONTEXT;
     if (*url) {
-        m->base_url = arena_cstr(&models->strings, str_of(url));
+        m->remote.base_url = arena_cstr(&models->strings, str_of(url));
         const char *field;
         struct err why;
-        if (m->base.type->check(&m->base, &field, &why) != ERR_NONE) {
+        if (m->remote.base.type->check(&m->remote.base, &field, &why) != ERR_NONE) {
             log_error("models", "OPENAI_BASE_URL is not usable, ignoring the environment", "why=%s",
                       log_quote(str_of(why.msg)));
             return false;
         }
     }
-    models_add(models, &m->base);
+    models_add(models, &m->remote.base);
     return true;
 }
 
@@ -73,13 +73,13 @@ static void add_ollama(struct models *models, struct str tag, const char *base_u
     if (models_find(models, name)) return;
     struct openai *m = make_openai(models, name);
     if (!m) return;
-    m->base.model = arena_cstr(&models->strings, tag);
-    m->base_url = base_url;
+    m->remote.base.model = arena_cstr(&models->strings, tag);
+    m->remote.base_url = base_url;
     m->max_tokens_field = OPENAI_MAX_TOKENS;
-    m->base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
-    m->base.context_tokens = OLLAMA_CONTEXT;
-    m->base.max_tokens = OLLAMA_MAX_TOKENS;
-    models_add(models, &m->base);
+    m->remote.base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
+    m->remote.base.context_tokens = OLLAMA_CONTEXT;
+    m->remote.base.max_tokens = OLLAMA_MAX_TOKENS;
+    models_add(models, &m->remote.base);
 }
 
 /* {"models":[{"name":"llama3.2:latest","details":{"family":"llama"}}]}, the newest first. */

@@ -10,23 +10,56 @@
 #include "core/loop/op.h"
 #include "core/net/http_client.h"
 
-enum model_role { MODEL_SYSTEM, MODEL_USER, MODEL_ASSISTANT };
+enum model_role { MODEL_SYSTEM, MODEL_USER, MODEL_ASSISTANT, MODEL_TOOL_RESULT };
+
+/* By its address (https), which the backend fetches, or with its bytes. */
+struct model_picture {
+    struct str url;
+    struct str type; /* "image/png" */
+    struct str data; /* base64; "" = only the address is known */
+};
+
+/* What a model wants done. */
+struct model_call {
+    struct str id, name;
+    struct str arguments; /* as the model wrote them: a JSON object, if it made no mistake */
+};
+
 struct model_message {
     enum model_role role;
-    struct str text;
-    const struct str *pictures; /* addresses (https) that the backend can fetch; only if m->sees */
+    struct str text;                      /* MODEL_TOOL_RESULT: what the tool returned */
+    const struct model_picture *pictures; /* MODEL_USER; only if m->sees */
     size_t n_pictures;
+    const struct model_call *calls; /* MODEL_ASSISTANT: it called tools; results follow in order */
+    size_t n_calls;
+    struct str call_id, call_name; /* MODEL_TOOL_RESULT: of which call */
+    bool failed;                   /* MODEL_TOOL_RESULT */
+    struct str kept;               /* MODEL_ASSISTANT: what sink.keep got; "" = nothing */
+};
+
+/* A tool that the model may call. */
+struct model_tool {
+    struct str name; /* [A-Za-z0-9_-]{1,64} */
+    struct str description;
+    struct str schema; /* JSON Schema of an object */
 };
 
 struct model_ask {
     const struct model_message *messages; /* oldest first */
     size_t n_messages;
+    const struct model_tool *tools;
+    size_t n_tools;
     uint32_t max_tokens; /* 0 = the model's configured maximum */
 };
 
+/* One form for all backends: cached and written are parts of prompt, reasoning of completion. */
 struct model_usage {
-    int64_t prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens;
-    bool known; /* the backend said so; otherwise estimated */
+    int64_t prompt_tokens, completion_tokens;
+    int64_t cached_tokens;    /* read from the backend's cache of prompts */
+    int64_t reasoning_tokens; /* thought, and not shown */
+    bool known;               /* the backend said so; otherwise estimated */
+    int64_t written_tokens;   /* written to the cache */
+    int64_t cost_nano;        /* billionths of a US dollar, if the backend says so; else 0 */
 };
 
 enum model_finish {
@@ -40,6 +73,13 @@ enum model_finish {
 /* Where a decoder puts what it finds. */
 struct model_sink {
     void (*text)(struct model_sink *sink, struct str piece); /* whole code points, no U+0000 */
+    /* A tool call, complete; NULL = calls are dropped. The views live until it returns. */
+    void (*call)(struct model_sink *sink, const struct model_call *call);
+    /*
+     * JSON that the backend wants back with this message in a loop of tool calls (signatures of
+     * what it thought); NULL = dropped. At most once an answer.
+     */
+    void (*keep)(struct model_sink *sink, struct str json);
     struct model_usage usage;
     enum model_finish finish;
     bool alive; /* the model works, though what it writes is not shown (reasoning) */

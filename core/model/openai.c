@@ -6,29 +6,18 @@
  * an error may stand in the middle of a good answer, the end marker may be missing, and a proxy may
  * answer with a web page or all at once. https://platform.openai.com/docs/api-reference/chat
  */
-#include "core/base/json.h"
 #include "core/base/mem.h"
-#include "core/base/utf8.h"
-#include "core/model/halves.h"
+#include "core/model/calls.h"
 #include "core/model/policy.h"
+#include "core/model/reader.h"
 #include "core/model/types.h"
-#include "core/net/sse.h"
 
-#define BODY_MAX    (32 * 1024 * 1024)
-#define EVENT_EXTRA (256 * 1024)
-
-enum shape { UNDECIDED, EVENTS, WHOLE };
+#define COST_MAX 1e6 /* dollars for one answer: more is a mistake */
 
 struct model_decoder {
     struct model_sink *sink;
-    enum shape shape;
-    struct sse sse;           /* EVENTS */
-    struct buf whole;         /* WHOLE: a server that does not stream */
-    struct buf mended;        /* an event that is not quite UTF-8 or JSON */
-    struct buf marked;        /* the same with its lone halves marked */
-    struct buf joined, clean; /* a piece with marks, with U+0000 */
-    struct halves halves;
-    bool has_marks;
+    struct reader reader;
+    struct calls calls;
     bool has_finished; /* a finish_reason came */
 };
 
@@ -36,15 +25,11 @@ static const char *const max_tokens_words[] = { "max_completion_tokens", "max_to
                                                 NULL };
 
 static const struct conf_field fields[] = {
-    { "base_url", CONF_STR, offsetof(struct openai, base_url), .def = "https://api.openai.com/v1",
-      .help = "Address of the API without /chat/completions." },
-    { "api_key", CONF_SECRET, offsetof(struct openai, api_key),
-      .help = "The key, as env:NAME or file:PATH. Without it none is sent." },
+    REMOTE_FIELDS(openai, "https://api.openai.com/v1",
+                  "Address of the API without /chat/completions."),
     { "organization", CONF_STR, offsetof(struct openai, organization),
       .help = "Sent as OpenAI-Organization." },
     { "project", CONF_STR, offsetof(struct openai, project), .help = "Sent as OpenAI-Project." },
-    { "headers", CONF_LIST, offsetof(struct openai, headers),
-      .help = "More headers, each as \"Name: value\"." },
     { "stream", CONF_BOOL, offsetof(struct openai, stream), .def = "true",
       .help = "Show the answer while it is written." },
     { "stream_usage", CONF_BOOL, offsetof(struct openai, stream_usage), .def = "true",
@@ -59,29 +44,10 @@ static const struct conf_field fields[] = {
 
 static const struct openai *of(const struct model *m)
 {
-    return container_of(m, const struct openai, base);
-}
-
-static enum err_kind check(const struct model *m, const char **ret_key, struct err *why)
-{
-    const struct openai *o = of(m);
-    struct str url = str_of(o->base_url);
-    *ret_key = "base_url";
-    if (!str_starts(url, STR("https://")) && !str_starts(url, STR("http://")))
-        return err_set(why, ERR_CONF, "must begin with https:// or http://");
-    *ret_key = "headers";
-    for (size_t i = 0; i < o->headers.n; i++)
-        if (!strchr(o->headers.v[i], ':'))
-            return err_set(why, ERR_CONF, "each must be \"Name: value\"");
-    return ERR_NONE;
+    return container_of(m, const struct openai, remote.base);
 }
 
 /* ---- the request ---- */
-
-static const char *role_word(enum model_role role)
-{
-    return role == MODEL_ASSISTANT ? "assistant" : "user";
-}
 
 static void put_message(struct json_out *o, const char *role, struct str text)
 {
@@ -91,8 +57,25 @@ static void put_message(struct json_out *o, const char *role, struct str text)
     json_close(o, '}');
 }
 
+static void put_picture(struct json_out *o, const struct model_picture *picture,
+                        struct arena *arena)
+{
+    struct str url = picture->url;
+    if (picture->data.n)
+        url = arena_printf(arena, "data:%.*s;base64,%.*s", STR_ARG(picture->type),
+                           STR_ARG(picture->data));
+    json_open(o, '{');
+    json_field_str(o, "type", STR("image_url"));
+    json_key(o, "image_url");
+    json_open(o, '{');
+    json_field_str(o, "url", url);
+    json_close(o, '}');
+    json_close(o, '}');
+}
+
 /* https://platform.openai.com/docs/guides/images-vision */
-static void put_with_pictures(struct json_out *o, const struct model_message *msg)
+static void put_with_pictures(struct json_out *o, const struct model_message *msg,
+                              struct arena *arena)
 {
     json_open(o, '{');
     json_field_str(o, "role", STR("user"));
@@ -102,49 +85,100 @@ static void put_with_pictures(struct json_out *o, const struct model_message *ms
     json_field_str(o, "type", STR("text"));
     json_field_str(o, "text", msg->text);
     json_close(o, '}');
-    for (size_t i = 0; i < msg->n_pictures; i++) {
-        json_open(o, '{');
-        json_field_str(o, "type", STR("image_url"));
-        json_key(o, "image_url");
-        json_open(o, '{');
-        json_field_str(o, "url", msg->pictures[i]);
-        json_close(o, '}');
-        json_close(o, '}');
-    }
+    for (size_t i = 0; i < msg->n_pictures; i++) put_picture(o, &msg->pictures[i], arena);
     json_close(o, ']');
     json_close(o, '}');
 }
 
-/* All system texts as one, first: templates of some models refuse a second or a later one. */
-static void put_system(struct json_out *o, const struct model_ask *ask, struct arena *arena)
+static void put_call(struct json_out *o, const struct model_call *call)
 {
-    struct str all = STR_NONE;
-    for (size_t i = 0; i < ask->n_messages; i++) {
-        struct str text = ask->messages[i].text;
-        if (ask->messages[i].role != MODEL_SYSTEM || !text.n) continue;
-        all = all.n ? arena_printf(arena, "%.*s\n\n%.*s", STR_ARG(all), STR_ARG(text)) : text;
-    }
-    if (all.n) put_message(o, "system", all);
+    json_open(o, '{');
+    json_field_str(o, "id", call->id);
+    json_field_str(o, "type", STR("function"));
+    json_key(o, "function");
+    json_open(o, '{');
+    json_field_str(o, "name", call->name);
+    json_field_str(o, "arguments", call->arguments);
+    json_close(o, '}');
+    json_close(o, '}');
 }
 
+static void put_assistant(struct json_out *o, const struct model_message *msg)
+{
+    json_open(o, '{');
+    json_field_str(o, "role", STR("assistant"));
+    json_key(o, "content");
+    if (msg->text.n)
+        json_put_str(o, msg->text);
+    else
+        json_put_null(o);
+    if (msg->n_calls) {
+        json_key(o, "tool_calls");
+        json_open(o, '[');
+        for (size_t i = 0; i < msg->n_calls; i++) put_call(o, &msg->calls[i]);
+        json_close(o, ']');
+    }
+    if (msg->kept.n) { /* OpenRouter: what it thought, word for word */
+        json_key(o, "reasoning_details");
+        json_put_raw(o, msg->kept);
+    }
+    json_close(o, '}');
+}
+
+static void put_result(struct json_out *o, const struct model_message *msg)
+{
+    json_open(o, '{');
+    json_field_str(o, "role", STR("tool"));
+    json_field_str(o, "tool_call_id", msg->call_id);
+    json_field_str(o, "content", msg->text);
+    json_close(o, '}');
+}
+
+/* The system texts as one, first: templates of some models refuse a second or a later one. */
 static void put_messages(struct json_out *o, const struct model_ask *ask, struct arena *arena)
 {
+    struct str system = remote_system(ask, arena);
     json_key(o, "messages");
     json_open(o, '[');
-    put_system(o, ask, arena);
+    if (system.n) put_message(o, "system", system);
     for (size_t i = 0; i < ask->n_messages; i++) {
         const struct model_message *msg = &ask->messages[i];
         if (msg->role == MODEL_USER && msg->n_pictures)
-            put_with_pictures(o, msg);
-        else if (msg->role != MODEL_SYSTEM && msg->text.n)
-            put_message(o, role_word(msg->role), msg->text);
+            put_with_pictures(o, msg, arena);
+        else if (msg->role == MODEL_USER && msg->text.n)
+            put_message(o, "user", msg->text);
+        else if (msg->role == MODEL_ASSISTANT && (msg->text.n || msg->n_calls))
+            put_assistant(o, msg);
+        else if (msg->role == MODEL_TOOL_RESULT)
+            put_result(o, msg);
+    }
+    json_close(o, ']');
+}
+
+static void put_tools(struct json_out *o, const struct model_ask *ask)
+{
+    if (!ask->n_tools) return;
+    json_key(o, "tools");
+    json_open(o, '[');
+    for (size_t i = 0; i < ask->n_tools; i++) {
+        const struct model_tool *tool = &ask->tools[i];
+        json_open(o, '{');
+        json_field_str(o, "type", STR("function"));
+        json_key(o, "function");
+        json_open(o, '{');
+        json_field_str(o, "name", tool->name);
+        if (tool->description.n) json_field_str(o, "description", tool->description);
+        json_key(o, "parameters");
+        json_put_raw(o, tool->schema);
+        json_close(o, '}');
+        json_close(o, '}');
     }
     json_close(o, ']');
 }
 
 static void put_options(struct json_out *o, const struct openai *m, const struct model_ask *ask)
 {
-    int64_t max = ask->max_tokens ? ask->max_tokens : m->base.max_tokens;
+    int64_t max = remote_max_tokens(&m->remote.base, ask);
     if (max > 0 && m->max_tokens_field != OPENAI_NO_MAX_TOKENS)
         json_field_i64(o, max_tokens_words[m->max_tokens_field], max);
     if (m->temperature >= 0) {
@@ -160,46 +194,27 @@ static void put_options(struct json_out *o, const struct openai *m, const struct
     json_close(o, '}');
 }
 
-static void put_headers(const struct openai *m, struct arena *arena, struct http_request *rq)
-{
-    struct http_header *h = arena_new_array(arena, struct http_header, m->headers.n + 5);
-    size_t n = 0;
-    h[n++] = (struct http_header){ STR("Content-Type"), STR("application/json") };
-    if (m->stream) h[n++] = (struct http_header){ STR("Accept"), STR("text/event-stream") };
-    if (*m->api_key)
-        h[n++] = (struct http_header){ STR("Authorization"),
-                                       arena_printf(arena, "Bearer %s", m->api_key) };
-    if (*m->organization)
-        h[n++] = (struct http_header){ STR("OpenAI-Organization"), str_of(m->organization) };
-    if (*m->project) h[n++] = (struct http_header){ STR("OpenAI-Project"), str_of(m->project) };
-    for (size_t i = 0; i < m->headers.n; i++) {
-        struct str value = str_of(m->headers.v[i]), name = str_cut(&value, ':');
-        h[n++] = (struct http_header){ str_trim(name), str_trim(value) };
-    }
-    rq->headers = h;
-    rq->n_headers = n;
-}
-
 static enum err_kind encode(const struct model *base, const struct model_ask *ask,
                             struct arena *arena, struct http_request *rq, struct err *why)
 {
     const struct openai *m = of(base);
-    _cleanup_(buf_done) struct buf body = BUF_INIT(BODY_MAX);
+    const char *key = m->remote.api_key;
+    const struct http_header headers[] = {
+        { STR("Accept"), str_of(m->stream ? "text/event-stream" : "") },
+        { STR("Authorization"), *key ? arena_printf(arena, "Bearer %s", key) : STR_NONE },
+        { STR("OpenAI-Organization"), str_of(m->organization) },
+        { STR("OpenAI-Project"), str_of(m->project) },
+    };
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
     json_open(&o, '{');
     json_field_str(&o, "model", str_of(model_id(base)));
     put_messages(&o, ask, arena);
+    put_tools(&o, ask);
     put_options(&o, m, ask);
     json_close(&o, '}');
-    if (body.full) return err_set(why, ERR_LIMIT, "the conversation is too long to be sent");
-
-    struct str url = str_of(m->base_url);
-    while (str_ends(url, STR("/"))) url.n--;
-    rq->method = "POST";
-    rq->url = arena_printf(arena, "%.*s/chat/completions", STR_ARG(url)).p;
-    rq->body = arena_dup(arena, buf_str(&body));
-    put_headers(m, arena, rq);
-    return ERR_NONE;
+    return remote_post(base, "/chat/completions", headers, sizeof(headers) / sizeof(*headers),
+                       &body, arena, rq, why);
 }
 
 /* ---- errors ---- */
@@ -231,13 +246,12 @@ static enum err_kind refusal(int http_status, struct str body, uint32_t hint_ms,
 {
     struct policy_refusal r = { .status = http_status, .hint_ms = hint_ms };
     struct json *doc = NULL;
-    if (http_status / 100 == 3)
-        return err_set(why, ERR_CONF, "%d: the server sends us elsewhere; check base_url",
-                       http_status);
+    enum err_kind kind = remote_moved(http_status, why);
+    if (kind != ERR_NONE) return kind;
     if (json_parse(body, &doc, NULL) == ERR_NONE) refusal_read(doc, &r);
     if (!doc && !str_starts(str_trim(body), STR("<"))) r.message = body;
     r.status = http_status;
-    enum err_kind kind = policy_refused(&r, why);
+    kind = policy_refused(&r, why);
     json_free(doc);
     return kind;
 }
@@ -261,30 +275,13 @@ static enum err_kind refused_inside(struct json *doc, struct err *why)
 
 /* ---- the answer ---- */
 
-static void put_text(struct model_decoder *d, struct str text)
-{
-    if (d->has_marks || d->halves.high) {
-        buf_clear(&d->joined);
-        halves_join(&d->halves, text, &d->joined);
-        text = buf_str(&d->joined);
-    }
-    if (!text.n) return;
-    if (!utf8_valid(text)) {
-        buf_clear(&d->clean);
-        utf8_clean(&d->clean, text);
-        text = buf_str(&d->clean);
-    }
-    d->sink->alive = true;
-    d->sink->text(d->sink, text);
-}
-
 /* "text", or [{"type":"text","text":"..."}] as Mistral writes it. */
 static void put_content(struct model_decoder *d, struct json *content)
 {
     struct str text;
-    if (json_str(content, &text)) put_text(d, text);
+    if (json_str(content, &text)) reader_text(&d->reader, text);
     for (size_t i = 0; i < json_length(content); i++)
-        if (json_get_str(json_at(content, i), "text", &text)) put_text(d, text);
+        if (json_get_str(json_at(content, i), "text", &text)) reader_text(&d->reader, text);
 }
 
 static void read_usage(struct json *usage, struct model_usage *to)
@@ -296,7 +293,11 @@ static void read_usage(struct json *usage, struct model_usage *to)
     bool has_completion = json_get_i64(usage, "completion_tokens", &to->completion_tokens);
     if (!json_get_i64(prompt, "cached_tokens", &to->cached_tokens))
         json_get_i64(usage, "prompt_cache_hit_tokens", &to->cached_tokens); /* DeepSeek */
+    json_get_i64(prompt, "cache_write_tokens", &to->written_tokens);
     json_get_i64(completion, "reasoning_tokens", &to->reasoning_tokens);
+    double cost; /* OpenRouter, in US dollars */
+    if (json_get_f64(usage, "cost", &cost) && cost >= 0 && cost < COST_MAX)
+        to->cost_nano = (int64_t)(cost * 1e9 + 0.5);
     to->known = has_prompt && has_completion;
 }
 
@@ -324,151 +325,85 @@ static void read_finish(struct model_decoder *d, struct json *choice)
     if (d->sink->finish != MODEL_FILTER) d->sink->finish = finish;
 }
 
-static void read_choice(struct model_decoder *d, struct json *choice)
+static enum err_kind read_calls(struct model_decoder *d, struct json *calls, struct err *why)
+{
+    enum err_kind kind = ERR_NONE;
+    for (size_t i = 0; i < json_length(calls) && kind == ERR_NONE; i++) {
+        struct json *call = json_at(calls, i), *function = json_get(call, "function");
+        struct str id = STR_NONE, name = STR_NONE, arguments = STR_NONE;
+        int64_t index = json_length(calls) > 1 ? (int64_t)i : -1;
+        json_get_i64(call, "index", &index);
+        json_get_str(call, "id", &id);
+        json_get_str(function, "name", &name);
+        json_get_str(function, "arguments", &arguments);
+        kind = calls_add(&d->calls, index, id, name, arguments, why);
+        d->sink->alive = true;
+    }
+    return kind;
+}
+
+static enum err_kind read_choice(struct model_decoder *d, struct json *choice, struct err *why)
 {
     struct json *delta = json_get(choice, "delta");
     struct str text;
     int64_t index = 0;
     json_get_i64(choice, "index", &index);
-    if (index != 0) return;
+    if (index != 0) return ERR_NONE;
     if (!delta) delta = json_get(choice, "message");
     if ((json_get_str(delta, "reasoning_content", &text) && text.n) ||
-        (json_get_str(delta, "reasoning", &text) && text.n) || json_get(delta, "tool_calls"))
+        (json_get_str(delta, "reasoning", &text) && text.n))
         d->sink->alive = true;
     put_content(d, json_get(delta, "content"));
     if (json_get_str(delta, "refusal", &text) && text.n) {
         d->sink->finish = MODEL_FILTER;
-        put_text(d, text);
+        reader_text(&d->reader, text);
     }
     read_finish(d, choice);
+    return read_calls(d, json_get(delta, "tool_calls"), why);
 }
 
 /* One chunk of a stream, or the whole of an unstreamed answer. */
-static enum err_kind read_chunk(struct model_decoder *d, struct json *doc, struct err *why)
+static enum err_kind on_json(void *ctx, struct json *doc, struct err *why)
 {
+    struct model_decoder *d = ctx;
+    enum err_kind kind = ERR_NONE;
     struct json *groq = json_get(doc, "x_groq");
     if (!json_is_object(doc)) return err_set(why, ERR_PROTO, "an answer that is no JSON object");
     struct json *choices = json_get(doc, "choices");
-    for (size_t i = 0; i < json_length(choices); i++) read_choice(d, json_at(choices, i));
+    for (size_t i = 0; i < json_length(choices) && kind == ERR_NONE; i++)
+        kind = read_choice(d, json_at(choices, i), why);
     read_usage(json_get(groq, "usage"), &d->sink->usage);
     read_usage(json_get(doc, "usage"), &d->sink->usage);
     if (has_error(doc)) return refused_inside(doc, why);
     if (has_error(groq)) return refused_inside(groq, why);
-    return ERR_NONE;
-}
-
-/* Some servers cut code points when they count bytes or UTF-16 units: better mended than refused.
- */
-static enum err_kind parse(struct model_decoder *d, struct str text, struct json **ret,
-                           struct err *why)
-{
-    enum err_kind kind = json_parse(text, ret, why);
-    d->has_marks = false;
-    if (kind != ERR_PROTO) return kind;
-    buf_clear(&d->mended);
-    buf_clear(&d->marked);
-    bool mended = !utf8_valid(text) && utf8_clean(&d->mended, text);
-    if (mended) text = buf_str(&d->mended);
-    d->has_marks = halves_mark(text, &d->marked);
-    if (d->has_marks) text = buf_str(&d->marked);
-    return mended || d->has_marks ? json_parse(text, ret, why) : kind;
-}
-
-static enum err_kind read_json(struct model_decoder *d, struct str text, struct err *why)
-{
-    struct json *doc = NULL;
-    enum err_kind kind = parse(d, text, &doc, why);
-    if (kind == ERR_NONE) kind = read_chunk(d, doc, why);
-    json_free(doc);
     return kind;
-}
-
-static enum err_kind on_event(void *ctx, struct str event, struct str data, struct err *why)
-{
-    (void)event;
-    struct model_decoder *d = ctx;
-    data = str_trim(data);
-    if (d->sink->ended || !data.n) return ERR_NONE;
-    if (str_starts(data, STR("[DONE]"))) {
-        d->sink->ended = true;
-        return ERR_NONE;
-    }
-    return read_json(d, data, why);
-}
-
-static enum err_kind not_an_api(struct err *why)
-{
-    return err_set(why, ERR_IO,
-                   "a web page came instead of an answer: base_url is wrong, or a proxy failed");
-}
-
-/* By the first byte rather than by the type: proxies change one more often than the other. */
-static enum err_kind decide(struct model_decoder *d, struct str type, struct str *bytes,
-                            struct err *why)
-{
-    while (bytes->n && strchr(" \t\r\n", bytes->p[0]) && bytes->p[0]) *bytes = str_skip(*bytes, 1);
-    if (!bytes->n) return ERR_NONE;
-    if (bytes->p[0] == '<' || str_starts_nocase(type, STR("text/html"))) return not_an_api(why);
-    d->shape = bytes->p[0] == '{' || bytes->p[0] == '[' ? WHOLE : EVENTS;
-    return ERR_NONE;
 }
 
 static struct model_decoder *decoder_new(const struct model *m, struct model_sink *sink)
 {
     struct model_decoder *d = mem_new(struct model_decoder);
-    size_t max = 2 * (size_t)m->reply_max + EVENT_EXTRA;
     d->sink = sink;
-    sse_init(&d->sse, max, on_event, d);
-    buf_init(&d->whole, max);
-    /* A bad byte becomes three. */
-    buf_init(&d->mended, 3 * max);
-    buf_init(&d->marked, 3 * max);
-    buf_init(&d->joined, 3 * max);
-    buf_init(&d->clean, 3 * max);
+    calls_init(&d->calls);
+    reader_init(&d->reader, m, sink, false, on_json, d);
     return d;
 }
 
 static void decoder_free(struct model_decoder *d)
 {
-    sse_done(&d->sse);
-    buf_done(&d->whole);
-    buf_done(&d->mended);
-    buf_done(&d->marked);
-    buf_done(&d->joined);
-    buf_done(&d->clean);
+    reader_done(&d->reader);
+    calls_done(&d->calls);
     free(d);
-}
-
-static enum err_kind take(struct model_decoder *d, struct str bytes, struct err *why)
-{
-    if (d->shape == EVENTS) return sse_feed(&d->sse, bytes, why);
-    if (d->shape == UNDECIDED || buf_add(&d->whole, bytes)) return ERR_NONE;
-    return err_set(why, ERR_LIMIT, "an answer of more than %zu bytes", d->whole.max);
-}
-
-static enum err_kind finish(struct model_decoder *d, struct err *why)
-{
-    enum err_kind kind = ERR_NONE;
-    if (d->shape == WHOLE) kind = read_json(d, buf_str(&d->whole), why);
-    if (d->shape == EVENTS) kind = sse_end(&d->sse, why);
-    /* Half an event at the end is where the answer broke off, not a mistake of the server. */
-    if (d->shape == EVENTS && kind == ERR_PROTO) kind = ERR_NONE;
-    buf_clear(&d->joined);
-    halves_end(&d->halves, &d->joined);
-    if (d->joined.n) d->sink->text(d->sink, buf_str(&d->joined));
-    /* Not everybody sends [DONE]. */
-    if (d->has_finished) d->sink->ended = true;
-    return kind;
 }
 
 static enum err_kind decode(struct model_decoder *d, struct str content_type, struct str bytes,
                             bool end, struct err *why)
 {
-    enum err_kind kind = ERR_NONE;
-    if (d->shape == UNDECIDED) kind = decide(d, content_type, &bytes, why);
-    if (kind == ERR_NONE) kind = take(d, bytes, why);
-    if (kind == ERR_NONE && end) kind = finish(d, why);
-    return kind;
+    enum err_kind kind = reader_feed(&d->reader, content_type, bytes, end, why);
+    if (!end || kind != ERR_NONE) return kind;
+    /* Not everybody sends [DONE]. */
+    if (d->has_finished) d->sink->ended = true;
+    if (d->sink->ended) calls_end(&d->calls, d->sink);
+    return ERR_NONE;
 }
 
 const struct model_type model_openai = {
@@ -477,7 +412,7 @@ const struct model_type model_openai = {
             "llama.cpp, LM Studio, Ollama and others.",
     .fields = fields,
     .size = sizeof(struct openai),
-    .check = check,
+    .check = remote_check,
     .encode = encode,
     .decoder_new = decoder_new,
     .decode = decode,

@@ -3,15 +3,12 @@
  * to configure one by itself.
  */
 #pragma once
-#include "core/model/model.h"
+#include "core/model/remote.h"
 
 /* Any server that speaks OpenAI's chat completions. */
 struct openai {
-    struct model base;
-    const char *base_url; /* up to and including /v1 */
-    const char *api_key;  /* "" = none is sent */
+    struct remote remote; /* base_url: up to and including /v1 */
     const char *organization, *project;
-    struct conf_list headers; /* "Name: value" */
     bool stream, stream_usage;
     int max_tokens_field;
     double temperature; /* < 0 = not sent */

@@ -18,7 +18,7 @@ static void on_text(struct model_sink *sink, struct str piece)
 static enum err_kind run(const struct openai *m, struct str in, size_t step)
 {
     struct model_sink sink = { .text = on_text };
-    struct model_decoder *d = model_openai.decoder_new(&m->base, &sink);
+    struct model_decoder *d = model_openai.decoder_new(&m->remote.base, &sink);
     enum err_kind kind = ERR_NONE;
     buf_clear(&text);
     for (; in.n && kind == ERR_NONE; in = str_skip(in, step))
@@ -30,7 +30,7 @@ static enum err_kind run(const struct openai *m, struct str in, size_t step)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    struct openai m = { .base.reply_max = 4096 };
+    struct openai m = { .remote.base.reply_max = 4096 };
     struct str in = str_from((const char *)data, n < 8192 ? n : 8192);
     enum err_kind kind = run(&m, in, SIZE_MAX);
     size_t bytes = text.n;

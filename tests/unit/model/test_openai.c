@@ -10,13 +10,13 @@
 #include <stdio.h>
 
 static struct openai openai = {
-    .base = { .type = &model_openai,
-              .name = "m",
-              .model = "gpt-x",
-              .max_tokens = 100,
-              .reply_max = 4096 },
-    .base_url = "https://api.example/v1/",
-    .api_key = "sk-secret",
+    .remote.base = { .type = &model_openai,
+                     .name = "m",
+                     .model = "gpt-x",
+                     .max_tokens = 100,
+                     .reply_max = 4096 },
+    .remote.base_url = "https://api.example/v1/",
+    .remote.api_key = "sk-secret",
     .organization = "",
     .project = "",
     .stream = true,
@@ -27,6 +27,7 @@ static struct openai openai = {
 struct taken {
     struct model_sink sink;
     struct buf text;
+    struct buf calls; /* "id name arguments;" */
 };
 
 static void on_text(struct model_sink *sink, struct str piece)
@@ -35,6 +36,13 @@ static void on_text(struct model_sink *sink, struct str piece)
     cr_expect(utf8_valid(piece), "a piece that is not whole code points");
     cr_expect_gt(piece.n, 0);
     buf_add(&t->text, piece);
+}
+
+static void on_call(struct model_sink *sink, const struct model_call *call)
+{
+    struct taken *t = container_of(sink, struct taken, sink);
+    buf_addf(&t->calls, "%.*s %.*s %.*s;", STR_ARG(call->id), STR_ARG(call->name),
+             STR_ARG(call->arguments));
 }
 
 static void fixture_read(const char *name, struct buf *to)
@@ -50,9 +58,10 @@ static void fixture_read(const char *name, struct buf *to)
 static enum err_kind decode(struct str in, const char *type, size_t step, struct taken *t,
                             struct err *why)
 {
-    *t = (struct taken){ .sink.text = on_text };
+    *t = (struct taken){ .sink = { .text = on_text, .call = on_call } };
     buf_init(&t->text, 65536);
-    struct model_decoder *d = model_openai.decoder_new(&openai.base, &t->sink);
+    buf_init(&t->calls, 65536);
+    struct model_decoder *d = model_openai.decoder_new(&openai.remote.base, &t->sink);
     enum err_kind kind = ERR_NONE;
     for (; in.n && kind == ERR_NONE; in = str_skip(in, step))
         kind = model_openai.decode(d, str_of(type), str_head(in, step), false, why);
@@ -153,6 +162,7 @@ static void expect_case(size_t i, struct str in, const char *type, size_t step)
                   is->reasoning_tokens == want->reasoning_tokens,
               "%s by %zu: usage", f, step);
     buf_done(&t.text);
+    buf_done(&t.calls);
 }
 
 Test(openai, answers_in_any_chunking)
@@ -182,6 +192,60 @@ Test(openai, reasoning_is_a_sign_of_life_but_no_text)
     cr_expect_eq(t.text.n, 0);
 }
 
+#define CALLS(x) "data: {\"choices\":[{\"delta\":{\"tool_calls\":[" x "]}}]}\n\n"
+#define FINISH                                                                  \
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n" \
+    "data: [DONE]\n\n"
+
+Test(openai, tool_calls_in_fragments)
+{
+    static const struct {
+        const char *in, *want;
+    } calls[] = {
+        { CALLS("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"w\",\"arguments\":\"\"}}")
+              CALLS("{\"index\":0,\"function\":{\"arguments\":\"{\\\"q\\\":\"}}")
+                  CALLS("{\"index\":0,\"function\":{\"arguments\":\"1}\"}}") FINISH,
+          "a w {\"q\":1};" },
+        /* two at once, mixed; then no index, no id, a name that is repeated */
+        { CALLS("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"v\"}},"
+                "{\"index\":1,\"id\":\"b\",\"function\":{\"name\":\"w\"}}")
+              CALLS("{\"index\":1,\"function\":{\"arguments\":\"[2]\"}}")
+                  CALLS("{\"index\":0,\"function\":{\"arguments\":\"[1]\"}}") FINISH,
+          "a v [1];b w [2];" },
+        { CALLS("{\"function\":{\"name\":\"v\",\"arguments\":\"{}\"}}")
+              CALLS("{\"function\":{\"name\":\"w\",\"arguments\":\"not json\"}}") FINISH,
+          "call_1 v {};call_2 w not json;" },
+        { CALLS("{\"id\":\"a\",\"function\":{\"name\":\"v\",\"arguments\":\"{\"}}")
+              CALLS("{\"id\":\"a\",\"function\":{\"name\":\"v\",\"arguments\":\"}\"}}") FINISH,
+          "a v {};" },
+        { CALLS("{\"id\":null,\"function\":{\"name\":\"v\",\"arguments\":null}}") FINISH,
+          "call_1 v {};" },
+    };
+    struct taken t;
+    struct err why;
+    for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+        cr_assert_eq(decode(str_of(calls[i].in), "", 11, &t, &why), ERR_NONE);
+        cr_expect(str_eq(buf_str(&t.calls), str_of(calls[i].want)), "%zu: %s", i, t.calls.p);
+        buf_done(&t.calls);
+    }
+    struct buf many = BUF_INIT(65536);
+    for (int i = 0; i < 33; i++)
+        buf_addf(&many, CALLS("{\"index\":%d,\"id\":\"a\",\"function\":{\"name\":\"v\"}}"), i);
+    cr_expect_eq(decode(buf_str(&many), "", 4096, &t, &why), ERR_LIMIT);
+    buf_done(&many);
+}
+
+/* An answer that broke off must not be acted upon. */
+Test(openai, calls_of_a_cut_answer_are_dropped)
+{
+    struct taken t;
+    struct err why;
+    decode(STR(CALLS("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"rm\"}}")), "", 11, &t,
+           &why);
+    cr_expect_eq(t.calls.n, 0);
+    cr_expect(t.sink.alive);
+}
+
 Test(openai, an_event_or_answer_over_the_maximum)
 {
     struct taken t;
@@ -209,7 +273,7 @@ static struct json *encoded(const struct model_message *messages, size_t n)
     struct err why;
     arena_done(&arena);
     rq = (struct http_request){ 0 };
-    cr_assert_eq(model_openai.encode(&openai.base, &ask, &arena, &rq, &why), ERR_NONE);
+    cr_assert_eq(model_openai.encode(&openai.remote.base, &ask, &arena, &rq, &why), ERR_NONE);
     cr_assert_eq(json_parse(rq.body, &doc, &why), ERR_NONE);
     return doc;
 }
@@ -236,6 +300,32 @@ static const struct model_message talk[] = {
     { MODEL_ASSISTANT, { "Hello", 5 } },  { MODEL_ASSISTANT, { "", 0 } },
     { MODEL_SYSTEM, { "Be short.", 9 } }, { MODEL_USER, { "Why?", 4 } },
 };
+
+Test(openai, encodes_tools_and_their_results)
+{
+    const struct model_call call = { STR("a"), STR("w"), STR("{\"q\":1}") };
+    const struct model_picture picture = { .type = STR("image/png"), .data = STR("QUJD") };
+    const struct model_message messages[] = {
+        { .role = MODEL_USER, .text = STR("Look"), .pictures = &picture, .n_pictures = 1 },
+        { .role = MODEL_ASSISTANT, .calls = &call, .n_calls = 1 },
+        { .role = MODEL_TOOL_RESULT, .text = STR("cold"), .call_id = STR("a") },
+    };
+    const struct model_tool tool = { STR("w"), STR("weather"), STR("{\"type\":\"object\"}") };
+    struct model_ask ask = { .messages = messages, .n_messages = 3, .tools = &tool, .n_tools = 1 };
+    struct err why;
+    cr_assert_eq(model_openai.encode(&openai.remote.base, &ask, &arena, &rq, &why), ERR_NONE);
+    const char *const parts[] = {
+        "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,QUJD\"}}",
+        "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\","
+        "\"function\":{\"name\":\"w\",\"arguments\":\"{\\\"q\\\":1}\"}}]}",
+        "{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"cold\"}",
+        "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"w\",\"description\":\"weather\","
+        "\"parameters\":{\"type\":\"object\"}}}]",
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        cr_expect_neq(str_find(rq.body, str_of(parts[i])), SIZE_MAX, "%s in %s", parts[i],
+                      rq.body.p);
+}
 
 Test(openai, encodes_a_conversation)
 {
@@ -271,10 +361,10 @@ Test(openai, encodes_what_is_configured)
     openai.max_tokens_field = OPENAI_MAX_TOKENS;
     openai.temperature = 0.5;
     openai.stream = false;
-    openai.api_key = "";
+    openai.remote.api_key = "";
     openai.organization = "org";
     openai.project = "proj";
-    openai.headers = (struct conf_list){ 2, headers };
+    openai.remote.headers = (struct conf_list){ 2, headers };
     struct json *doc = encoded(talk, 6);
     cr_expect(json_get_i64(doc, "max_tokens", &max) && max == 100);
     cr_expect_not(json_get(doc, "max_completion_tokens"));
@@ -372,12 +462,12 @@ Test(openai, bad_settings_are_refused)
     const char *key = NULL, *bad_header[] = { "no colon" };
     struct err why;
     struct openai m = openai;
-    cr_expect_eq(model_openai.check(&m.base, &key, &why), ERR_NONE);
-    m.base_url = "api.example/v1";
-    cr_expect_eq(model_openai.check(&m.base, &key, &why), ERR_CONF);
+    cr_expect_eq(model_openai.check(&m.remote.base, &key, &why), ERR_NONE);
+    m.remote.base_url = "api.example/v1";
+    cr_expect_eq(model_openai.check(&m.remote.base, &key, &why), ERR_CONF);
     cr_expect_str_eq(key, "base_url");
     m = openai;
-    m.headers = (struct conf_list){ 1, bad_header };
-    cr_expect_eq(model_openai.check(&m.base, &key, &why), ERR_CONF);
+    m.remote.headers = (struct conf_list){ 1, bad_header };
+    cr_expect_eq(model_openai.check(&m.remote.base, &key, &why), ERR_CONF);
     cr_expect_str_eq(key, "headers");
 }

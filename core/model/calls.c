@@ -1,0 +1,81 @@
+/* calls: see calls.h. */
+#include "core/model/calls.h"
+#include "core/base/utf8.h"
+
+#define CALL_ID_MAX   256
+#define CALL_NAME_MAX 256
+
+void calls_init(struct calls *c)
+{
+    c->n = 0;
+}
+
+static void one_done(struct calls_one *one)
+{
+    buf_done(&one->id);
+    buf_done(&one->name);
+    buf_done(&one->arguments);
+}
+
+void calls_done(struct calls *c)
+{
+    for (size_t i = 0; i < c->n; i++) one_done(&c->v[i]);
+    c->n = 0;
+}
+
+/* Without an index a fragment belongs to the last call, unless it begins like another one. */
+static struct calls_one *find(struct calls *c, int64_t index, struct str id, struct str name)
+{
+    if (index >= 0) {
+        for (size_t i = c->n; i > 0; i--)
+            if (c->v[i - 1].index == index) return &c->v[i - 1];
+        return NULL;
+    }
+    struct calls_one *last = c->n ? &c->v[c->n - 1] : NULL;
+    bool another = last && ((id.n && !str_eq(id, buf_str(&last->id))) || (!id.n && name.n));
+    return another ? NULL : last;
+}
+
+static struct calls_one *begin(struct calls *c, int64_t index)
+{
+    if (c->n == CALLS_MAX) return NULL;
+    struct calls_one *one = &c->v[c->n++];
+    one->index = index;
+    buf_init(&one->id, CALL_ID_MAX);
+    buf_init(&one->name, CALL_NAME_MAX);
+    buf_init(&one->arguments, CALL_ARGUMENTS_MAX);
+    return one;
+}
+
+enum err_kind calls_add(struct calls *c, int64_t index, struct str id, struct str name,
+                        struct str arguments, struct err *why)
+{
+    struct calls_one *one = find(c, index, id, name);
+    if (!one) one = begin(c, index);
+    if (!one) return err_set(why, ERR_LIMIT, "more than %d tool calls in one answer", CALLS_MAX);
+    if (!one->id.n) buf_add(&one->id, id);
+    if (!one->name.n) buf_add(&one->name, name);
+    buf_add(&one->arguments, arguments);
+    if (one->id.full || one->name.full || one->arguments.full)
+        return err_set(why, ERR_LIMIT, "a tool call that is too long");
+    return ERR_NONE;
+}
+
+static void hand_on(struct calls_one *one, size_t i, struct model_sink *sink)
+{
+    _cleanup_(buf_done) struct buf arguments = BUF_INIT(3 * CALL_ARGUMENTS_MAX);
+    if (!one->id.n) buf_addf(&one->id, "call_%zu", i + 1);
+    if (!one->arguments.n) buf_add_cstr(&one->arguments, "{}");
+    utf8_clean(&arguments, buf_str(&one->arguments));
+    struct model_call call = { .id = buf_str(&one->id),
+                               .name = buf_str(&one->name),
+                               .arguments = buf_str(&arguments) };
+    sink->alive = true;
+    if (sink->call) sink->call(sink, &call);
+}
+
+void calls_end(struct calls *c, struct model_sink *sink)
+{
+    for (size_t i = 0; i < c->n; i++) hand_on(&c->v[i], i, sink);
+    calls_done(c);
+}

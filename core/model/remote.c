@@ -1,0 +1,64 @@
+/* remote: see remote.h. */
+#include "core/model/remote.h"
+
+enum err_kind remote_check(const struct model *m, const char **ret_key, struct err *why)
+{
+    const struct remote *r = remote_of(m);
+    struct str url = str_of(r->base_url);
+    *ret_key = "base_url";
+    if (!str_starts(url, STR("https://")) && !str_starts(url, STR("http://")))
+        return err_set(why, ERR_CONF, "must begin with https:// or http://");
+    *ret_key = "headers";
+    for (size_t i = 0; i < r->headers.n; i++)
+        if (!strchr(r->headers.v[i], ':'))
+            return err_set(why, ERR_CONF, "each must be \"Name: value\"");
+    return ERR_NONE;
+}
+
+static void put_headers(const struct remote *r, const struct http_header *own, size_t n_own,
+                        struct arena *arena, struct http_request *rq)
+{
+    struct http_header *h = arena_new_array(arena, struct http_header, r->headers.n + n_own + 1);
+    size_t n = 0;
+    h[n++] = (struct http_header){ STR("Content-Type"), STR("application/json") };
+    for (size_t i = 0; i < n_own; i++)
+        if (own[i].value.n) h[n++] = own[i];
+    for (size_t i = 0; i < r->headers.n; i++) {
+        struct str value = str_of(r->headers.v[i]), name = str_cut(&value, ':');
+        h[n++] = (struct http_header){ str_trim(name), str_trim(value) };
+    }
+    rq->headers = h;
+    rq->n_headers = n;
+}
+
+enum err_kind remote_post(const struct model *m, const char *path, const struct http_header *own,
+                          size_t n_own, const struct buf *body, struct arena *arena,
+                          struct http_request *rq, struct err *why)
+{
+    const struct remote *r = remote_of(m);
+    struct str url = str_of(r->base_url);
+    if (body->full) return err_set(why, ERR_LIMIT, "the conversation is too long to be sent");
+    while (str_ends(url, STR("/"))) url.n--;
+    rq->method = "POST";
+    rq->url = arena_printf(arena, "%.*s%s", STR_ARG(url), path).p;
+    rq->body = arena_dup(arena, buf_str(body));
+    put_headers(r, own, n_own, arena, rq);
+    return ERR_NONE;
+}
+
+struct str remote_system(const struct model_ask *ask, struct arena *arena)
+{
+    struct str all = STR_NONE;
+    for (size_t i = 0; i < ask->n_messages; i++) {
+        struct str text = ask->messages[i].text;
+        if (ask->messages[i].role != MODEL_SYSTEM || !text.n) continue;
+        all = all.n ? arena_printf(arena, "%.*s\n\n%.*s", STR_ARG(all), STR_ARG(text)) : text;
+    }
+    return all;
+}
+
+enum err_kind remote_moved(int http_status, struct err *why)
+{
+    if (http_status / 100 != 3) return ERR_NONE;
+    return err_set(why, ERR_CONF, "%d: the server sends us elsewhere; check base_url", http_status);
+}
