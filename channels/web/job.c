@@ -103,6 +103,48 @@ static void send_start(struct web_job *job)
     chat_accept(job->web->channel.host->chat, &job->op, &job->web->channel, &in, &job->accepted);
 }
 
+/* ---- edit, take_back: of a message that waits ---- */
+
+static void push_change(struct web_job *job)
+{
+    bool edited = job->in.verb == WEB_EDIT;
+    struct json_out o = web_frame(job->web, edited ? "edited" : "taken_back");
+    json_field_str(&o, "thread", str_of(job->in.thread));
+    json_field_str(&o, "client", str_of(job->in.message));
+    if (edited) json_field_str(&o, "text", job->in.text);
+    web_frame_push(job->web, str_of(job->identity), NULL, &o);
+}
+
+static void on_waiting_changed(struct op *op)
+{
+    struct web_job *job = container_of(op, struct web_job, op);
+    if (op->err.kind) {
+        web_job_failed(job);
+        return;
+    }
+    struct err why = ERR_INIT;
+    err_set(&why, ERR_NOT_FOUND, "It is being answered already.");
+    if (job->accepted.changed)
+        push_change(job);
+    else if (job->socket)
+        web_socket_error(job->socket, job->in.id, &why);
+    web_job_free(job);
+}
+
+static void change_waiting_start(struct web_job *job)
+{
+    const struct inbound in = {
+        .kind = job->in.verb == WEB_EDIT ? INBOUND_EDIT : INBOUND_DELETE,
+        .where = { STR_NONE, str_of(job->identity), str_of(job->in.thread) },
+        .direct = true,
+        .from = { str_of(job->identity), STR_NONE, STR_NONE },
+        .message_id = str_of(job->in.message),
+        .text = job->in.text,
+    };
+    job->op.done = on_waiting_changed;
+    chat_accept(job->web->channel.host->chat, &job->op, &job->web->channel, &in, &job->accepted);
+}
+
 /* ---- vote ---- */
 
 static void on_voted(struct op *op)
@@ -132,10 +174,15 @@ static void vote_start(struct web_job *job)
 /* ---- public ---- */
 
 static void (*const starts[WEB_VERB_N])(struct web_job *job) = {
-    [WEB_SEND] = send_start,           [WEB_LIST] = web_list_start,
-    [WEB_HISTORY] = web_history_start, [WEB_RENAME] = web_change_start,
-    [WEB_PIN] = web_change_start,      [WEB_HIDE] = web_change_start,
+    [WEB_SEND] = send_start,
+    [WEB_LIST] = web_list_start,
+    [WEB_HISTORY] = web_history_start,
+    [WEB_RENAME] = web_change_start,
+    [WEB_PIN] = web_change_start,
+    [WEB_HIDE] = web_change_start,
     [WEB_VOTE] = vote_start,
+    [WEB_EDIT] = change_waiting_start,
+    [WEB_TAKE_BACK] = change_waiting_start,
 };
 
 static const char *not_now(const struct web_socket *s, const struct web_in *in)

@@ -2,6 +2,9 @@
  * protocol - what the page says over its WebSocket: one JSON object a frame. Pure.
  *
  *   {"type":"send","id":uuid,"thread":uuid,"text":...}     a message; the same id again is the same
+ *   {"type":"edit","thread":uuid,"message":uuid,"text":..} a message that waits, by the id it was
+ * sent
+ *   {"type":"take_back","thread":uuid,"message":uuid}      with: changed, or not to be answered
  *   {"type":"list"}                                        the conversations
  *   {"type":"history","thread":uuid,"limit":n}             the newest messages, or those
  *     with "before":uuid or "after":uuid                   before or after one
@@ -20,6 +23,8 @@
 
 enum web_verb {
     WEB_SEND,
+    WEB_EDIT,
+    WEB_TAKE_BACK,
     WEB_LIST,
     WEB_HISTORY,
     WEB_RENAME,
@@ -38,11 +43,11 @@ struct web_in {
     enum web_verb verb;
     char id[UUID_TEXT_MAX];     /* canonical; "" = none */
     char thread[UUID_TEXT_MAX]; /* canonical */
-    struct str text;            /* send: the message; rename: the title */
+    struct str text;            /* send, edit: the message; rename: the title */
     struct uuid before, after;  /* nil = not asked for */
     int64_t limit;
     bool pinned;
-    char message[UUID_TEXT_MAX]; /* vote: on which answer */
+    char message[UUID_TEXT_MAX]; /* vote: on which answer; edit, take_back: which */
     int64_t vote;
     bool taken_back;
 };

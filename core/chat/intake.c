@@ -142,8 +142,13 @@ static void intake_end(struct flow *f)
     bool ok = f->err.kind == ERR_NONE;
     if (in->outer && ok) {
         if (in->ret)
-            *in->ret = (struct accepted){ !in->ids.fresh && in->kind == INBOUND_MESSAGE,
-                                          in->ids.request, in->ids.conversation, in->ids.message };
+            *in->ret = (struct accepted){
+                .duplicate = !in->ids.fresh && in->kind == INBOUND_MESSAGE,
+                .changed = in->kind != INBOUND_MESSAGE && in->rows.n > 0,
+                .request = in->ids.request,
+                .conversation = in->ids.conversation,
+                .message = in->ids.message,
+            };
         op_finish(in->outer);
     } else if (in->outer) {
         op_fail(in->outer, &f->err);

@@ -20,9 +20,14 @@ void store_edit(struct store *s, struct op *op, const struct request_new *rq, st
 
 static const struct pg_stmt withdraw_stmt = {
     "withdraw",
-    "UPDATE requests r SET status = 'cancelled', status_reason = 'taken back', completed_at = now()"
-    " FROM conversations c WHERE r.conversation_id = c.id AND c.channel = $1 AND c.place_channel = $2"
-    " AND c.place_thread = $3 AND r.platform_message = $4 AND r.status = 'queued' RETURNING r.id"
+    "WITH taken AS ("
+    "  UPDATE requests r SET status = 'cancelled', status_reason = 'taken back', completed_at = now(), query = ''"
+    "  FROM conversations c WHERE r.conversation_id = c.id AND c.channel = $1 AND c.place_channel = $2"
+    "    AND c.place_thread = $3 AND r.platform_message = $4 AND r.status = 'queued'"
+    "  RETURNING r.id, r.message_id, r.conversation_id"
+    "), gone AS ("
+    "  DELETE FROM messages m USING taken t WHERE m.conversation_id = t.conversation_id AND m.id = t.message_id"
+    ") SELECT id FROM taken"
 };
 
 void store_withdraw(struct store *s, struct op *op, const struct request_new *rq,

@@ -9,7 +9,8 @@
  * query. */
 void store_edit(struct store *s, struct op *op, const struct request_new *rq, struct pg_rows *rows);
 
-/* They took it back: it is cancelled, if it still waits. The same fields, without the query. */
+/* They took it back: if it still waits, it is cancelled and its text is gone. The same fields,
+ * without the query. Rows: one, if so. */
 void store_withdraw(struct store *s, struct op *op, const struct request_new *rq,
                     struct pg_rows *rows);
 

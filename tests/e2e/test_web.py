@@ -53,6 +53,44 @@ def test_a_vote_on_an_answer(world, gateway, ann):
     stays(lambda: world.sql("SELECT vote FROM feedback") == [])
 
 
+@pytest.fixture
+def busy(world, gateway, ann):
+    """A page whose conversation is answering "slow" for a while."""
+    page, thread = ann.connect(gateway), new_thread()
+    world.model.on("slow", world.model.stream(["slow ", "answer"], pause=2.0))
+    page.say(thread, "slow")
+    page.wait("delta", thread=thread)
+    return page, thread
+
+
+def test_what_waits_can_be_changed(world, gateway, ann, busy):
+    page, thread = busy
+    tab = ann.connect(gateway)
+    waits = page.say(thread, "secnod")
+    page.wait("accepted", id=waits)
+    page.ask("edit", thread=thread, message=waits, text="second")
+    assert tab.wait("edited", client=waits)["text"] == "second", "other tabs see it, too"
+    wait_until(lambda: page.answers(thread) == ["slow answer", "echo: second"])
+    page.ask("edit", id=str(uuid.uuid4()), thread=thread, message=waits, text="third")
+    assert "already" in page.wait("error")["text"]
+    assert [text for role, text in page.history(thread) if role == "user"] == ["slow", "second"]
+
+
+def test_what_waits_can_be_taken_back(world, gateway, ann, busy):
+    page, thread = busy
+    waits, last = page.say(thread, "second"), page.say(thread, "third")
+    page.wait("accepted", id=last)
+    stranger = Person(gateway).connect(gateway)
+    stranger.ask("take_back", id=str(uuid.uuid4()), thread=thread, message=last)
+    assert "already" in stranger.wait("error")["text"], "it is not theirs"
+    page.ask("take_back", thread=thread, message=waits)
+    page.wait("taken_back", client=waits)
+    wait_until(lambda: page.answers(thread) == ["slow answer", "echo: third"])
+    world.wait_settled(3)
+    assert "second" not in str(page.history(thread))
+    assert world.one("SELECT count(*) FROM messages WHERE position('second' in content) > 0") == 0
+
+
 def test_the_same_message_sent_again_is_answered_once(world, gateway, ann):
     page, thread = ann.connect(gateway), new_thread()
     message_id = str(uuid.uuid4())

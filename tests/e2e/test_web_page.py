@@ -102,6 +102,27 @@ def test_thumbs_and_an_answer_anew(world, page):
     wait_until(lambda: page.texts(DONE) == ["echo: hello", "echo: hello"], what="the answer anew")
 
 
+def test_what_waits_can_be_changed_and_taken_back(world, page):
+    world.model.on("slow", world.model.stream(["slow ", "answer"], pause=3.0))
+    write(page, "slow")
+    wait_until(lambda: "slow" in (page.text("article.growing .body") or ""))
+    write(page, "secnod")
+    write(page, "third")
+    waiting = "article.own[data-state='waiting']"
+    wait_until(lambda: page.texts(f"{waiting} .bubble") == ["secnod", "third"])
+    page.js(f"document.querySelectorAll(\"{waiting}\")[1].querySelectorAll('button')[1].click()")
+    wait_until(lambda: own(page) == ["slow", "secnod"])
+    page.reload()  # what waits is known from the history, too
+    wait_until(lambda: page.texts(f"{waiting} .bubble") == ["secnod"])
+    page.click(f"{waiting} button")
+    page.js("document.querySelector('article.own textarea').value = 'second'")
+    page.focus("article.own textarea")
+    page.press("Enter")
+    wait_until(lambda: own(page) == ["slow", "second"])
+    wait_until(lambda: page.texts(DONE) == ["slow answer", "echo: second"])
+    assert page.texts(waiting) == []
+
+
 def test_a_reload_shows_the_history(page):
     ask(page, "one")
     ask(page, "two")

@@ -28,6 +28,8 @@ const view = new View({
   onOlder,
   onVote: (m, vote, takenBack) => tell({ type: "vote", thread: current.id, message: m.id, vote, taken_back: takenBack }),
   onRegenerate: () => post("/regenerate"),
+  onEdit: (m, text) => tell({ type: "edit", id: uuid(), thread: current.id, message: m.client, text }),
+  onTakeBack: (m) => tell({ type: "take_back", id: uuid(), thread: current.id, message: m.client }),
 });
 const sidebar = new Sidebar({
   onRename: (t, title) => tell({ type: "rename", thread: t.id, title }),
@@ -113,7 +115,7 @@ const frames = {
     outbox.drop(f.id);
     const t = threads.get(f.thread);
     const message = t?.messages.find((m) => m.client === f.id);
-    if (message) t.accept(message, f.message);
+    if (message) t.accept(message, f.message, f.request);
     t?.begin(f.request);
     if (t && !t.listed) link.send({ type: "list" });
     sent(f.id);
@@ -121,6 +123,7 @@ const frames = {
 
   error(f) {
     if (!f.id || f.id !== sending) {
+      if (f.id) trouble = f.text;
       if (f.retry_ms) lookAgain(f.retry_ms);
       else console.warn("the gateway did not understand:", f.text);
       return;
@@ -148,6 +151,18 @@ const frames = {
     if (t.isBusy) setTimeout(() => t.isBusy && ask(t), MERGED_MS);
     t.unread = t !== current || document.hidden;
     if (t === current) announceAnswer(f.text);
+  },
+
+  edited(f) {
+    const message = threads.get(f.thread)?.byClient(f.client);
+    if (message) message.text = f.text;
+  },
+
+  taken_back(f) {
+    const t = threads.get(f.thread), message = t?.byClient(f.client);
+    if (!message) return;
+    t.finish(message.request);
+    t.messages = t.messages.filter((m) => m !== message);
   },
 
   delta: grow,
