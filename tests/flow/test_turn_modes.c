@@ -438,8 +438,28 @@ Test(modes, a_vote_starts_no_turn)
     cr_assert_eq(event_once(INBOUND_VOTE, "m1", -1), ERR_NONE);
     loop_run_for(&w.loop, 10000);
     cr_assert_eq(w.votes, -1);
+    cr_assert_eq(w.n_votes_heard, 1);
     cr_assert_eq(w.n_rq, 1);
     cr_assert_eq(w.n_asked, 1);
+}
+
+Test(modes, a_vote_before_the_answer_is_recorded_counts)
+{
+    w.not_recorded_yet = true;
+    cr_assert_eq(event_once(INBOUND_VOTE, "m1", -1), ERR_NONE, "the platform does not wait");
+    cr_assert_eq(w.votes, 0);
+    w.not_recorded_yet = false;
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.votes, -1);
+}
+
+Test(modes, a_vote_on_what_is_not_ours_is_let_go)
+{
+    w.not_recorded_yet = true;
+    cr_assert_eq(event_once(INBOUND_VOTE, "m1", 1), ERR_NONE);
+    loop_run_for(&w.loop, 60000);
+    cr_assert_eq(w.n_votes_heard, 2);
+    cr_assert_eq(w.n_live, 0);
 }
 
 Test(modes, regenerate_asks_the_last_question_anew)
