@@ -11,12 +11,35 @@ struct verb {
     enum err_kind (*read)(struct json *doc, struct web_in *ret, struct err *why); /* the rest */
 };
 
-static enum err_kind read_send(struct json *doc, struct web_in *ret, struct err *why)
+static enum err_kind read_attachments(struct json *doc, struct web_in *ret, struct err *why)
+{
+    struct json *list = json_get(doc, "attachments");
+    size_t n = json_length(list);
+    if (list && !json_is_array(list)) return err_set(why, ERR_PROTO, "attachments: not a list");
+    if (n > WEB_ATTACHMENTS_MAX)
+        return err_set(why, ERR_PROTO, "attachments: more than %d", WEB_ATTACHMENTS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct str id;
+        if (!json_str(json_at(list, i), &id) || !uuid_parse(id, &ret->attachments[i]))
+            return err_set(why, ERR_PROTO, "attachments: not a UUID");
+    }
+    ret->n_attachments = n;
+    return ERR_NONE;
+}
+
+static enum err_kind read_text(struct json *doc, struct web_in *ret, struct err *why)
 {
     if (!json_get_str(doc, "text", &ret->text))
         return err_set(why, ERR_PROTO, "text: a string is missing");
-    if (str_trim(ret->text).n == 0) return err_set(why, ERR_PROTO, "text: it is empty");
+    if (str_trim(ret->text).n == 0 && !ret->n_attachments)
+        return err_set(why, ERR_PROTO, "text: it is empty");
     return ERR_NONE;
+}
+
+static enum err_kind read_send(struct json *doc, struct web_in *ret, struct err *why)
+{
+    if (read_attachments(doc, ret, why)) return why->kind;
+    return read_text(doc, ret, why);
 }
 
 static enum err_kind read_rename(struct json *doc, struct web_in *ret, struct err *why)
@@ -75,7 +98,7 @@ static enum err_kind read_which(struct json *doc, struct web_in *ret, struct err
 static enum err_kind read_edit(struct json *doc, struct web_in *ret, struct err *why)
 {
     enum err_kind kind = read_which(doc, ret, why);
-    return kind ? kind : read_send(doc, ret, why);
+    return kind ? kind : read_text(doc, ret, why);
 }
 
 static enum err_kind read_vote(struct json *doc, struct web_in *ret, struct err *why)

@@ -2,6 +2,7 @@
  * protocol - what the page says over its WebSocket: one JSON object a frame. Pure.
  *
  *   {"type":"send","id":uuid,"thread":uuid,"text":...}     a message; the same id again is the same
+ *     with "attachments":[uuid,...]                        files that were uploaded before
  *   {"type":"edit","thread":uuid,"message":uuid,"text":..} a message that waits, by the id it was
  * sent
  *   {"type":"take_back","thread":uuid,"message":uuid}      with: changed, or not to be answered
@@ -35,16 +36,19 @@ enum web_verb {
     WEB_VERB_N
 };
 
-#define WEB_HISTORY_MAX 100 /* messages in one answer */
-#define WEB_TITLE_MAX   200 /* bytes */
+#define WEB_HISTORY_MAX     100 /* messages in one answer */
+#define WEB_TITLE_MAX       200 /* bytes */
+#define WEB_ATTACHMENTS_MAX 10
 
 /* One frame. Strings live in the document. */
 struct web_in {
     enum web_verb verb;
-    char id[UUID_TEXT_MAX];     /* canonical; "" = none */
-    char thread[UUID_TEXT_MAX]; /* canonical */
-    struct str text;            /* send, edit: the message; rename: the title */
-    struct uuid before, after;  /* nil = not asked for */
+    char id[UUID_TEXT_MAX];                       /* canonical; "" = none */
+    char thread[UUID_TEXT_MAX];                   /* canonical */
+    struct str text;                              /* send, edit: the message; rename: the title */
+    struct uuid attachments[WEB_ATTACHMENTS_MAX]; /* send */
+    size_t n_attachments;
+    struct uuid before, after; /* nil = not asked for */
     int64_t limit;
     bool pinned;
     char message[UUID_TEXT_MAX]; /* vote: on which answer; edit, take_back: which */

@@ -13,6 +13,7 @@
 #include "core/chat/command.h"
 #include "core/chat/keeper.h"
 #include "core/chat/person.h"
+#include "core/chat/picture.h"
 #include "core/chat/prompt.h"
 #include "core/store/conversation.h"
 
@@ -30,6 +31,7 @@ enum {
     STEP_LIMITS,
     STEP_CONTEXT,
     STEP_HISTORY,
+    STEP_PICTURES,
     STEP_ASK,
     STEP_SETTLE,
     STEP_KEEP,
@@ -326,13 +328,13 @@ static enum flow_rc context_done(struct flow *f)
     bool current = t->context.n > 0 ? t->context.newest == t->request.message_count
                                     : t->request.message_count == 0;
     metric_add(current ? &m_context_hits : &m_context_misses, 1);
-    return current ? go(t, STEP_ASK) : FLOW_NEXT;
+    return current ? go(t, STEP_PICTURES) : FLOW_NEXT;
 }
 
 static enum flow_rc context_failed(struct flow *f)
 {
     metric_add(&m_context_misses, 1);
-    return of_flow(f)->request.message_count == 0 ? go(of_flow(f), STEP_ASK) : FLOW_NEXT;
+    return of_flow(f)->request.message_count == 0 ? go(of_flow(f), STEP_PICTURES) : FLOW_NEXT;
 }
 
 static enum flow_rc history_start(struct flow *f)
@@ -348,6 +350,19 @@ static enum flow_rc history_done(struct flow *f)
     struct turn *t = of_flow(f);
     prompt_history(&t->arena, &t->rows, t->request.message_count, &t->context);
     cache_context_fill(t->chat->redis, &t->request.conversation, &t->context);
+    return FLOW_NEXT;
+}
+
+/* ---- pictures: those that are kept here ---- */
+
+static enum flow_rc load_pictures(struct flow *f)
+{
+    return pictures_start(of_flow(f));
+}
+
+static enum flow_rc load_pictures_done(struct flow *f)
+{
+    pictures_loaded(of_flow(f));
     return FLOW_NEXT;
 }
 
@@ -577,6 +592,7 @@ static const struct flow_step turn_steps[] = {
     [STEP_LIMITS] = { "limits", limits_start, limits_done, NULL },
     [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },
+    [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },
     [STEP_KEEP] = { "keep", keep_start, keep_done, keep_failed },

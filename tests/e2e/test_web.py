@@ -1,4 +1,5 @@
 """The web chat: what its page says over the WebSocket, and what must not hurt it."""
+import base64
 import json
 import os
 import uuid
@@ -89,6 +90,54 @@ def test_what_waits_can_be_taken_back(world, gateway, ann, busy):
     world.wait_settled(3)
     assert "second" not in str(page.history(thread))
     assert world.one("SELECT count(*) FROM messages WHERE position('second' in content) > 0") == 0
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+def upload(gateway, person, data=PNG, name="cat.png", kind="image/png", **headers):
+    return gateway.request("POST", f"/attachments?name={name}", data,
+                           {"Cookie": person.cookie, "Origin": gateway.url, "Content-Type": kind, **headers})
+
+
+def test_a_picture_is_seen_by_models_that_see_and_a_file_is_noted(world):
+    gateway = world.gateway(None)
+    gateway.settings["models"][0]["sees"] = True
+    gateway.start()
+    ann = Person(gateway)
+    page, tab, thread = ann.connect(gateway), ann.connect(gateway), new_thread()
+    cat, book = upload(gateway, ann).json, upload(gateway, ann, b"%PDF-1.7", "a%5Dbook.pdf", "application/pdf").json
+    assert (cat["kind"], book["kind"], book["name"]) == ("photo", "document", "a book.pdf")
+    page.ask("send", id=str(uuid.uuid4()), thread=thread, text="what is this?", attachments=[cat["id"], book["id"]])
+    wait_until(lambda: page.answers(thread))
+    said = world.model.asks[0].body["messages"][-1]["content"]
+    assert said[0]["text"] == "what is this?\n[attached: photo cat.png]\n[attached: document a book.pdf]"
+    assert [p["image_url"]["url"] for p in said[1:]] == ["data:image/png;base64," + base64.b64encode(PNG).decode()]
+    shown = tab.wait("message", role="user")
+    assert shown["attachments"] == [{"kind": "photo", "name": "cat.png"}, {"kind": "document", "name": "a book.pdf"}]
+    page.ask("send", id=str(uuid.uuid4()), thread=thread, text="", attachments=[cat["id"]])
+    wait_until(lambda: len(page.answers(thread)) == 2, what="a picture alone is a question, too")
+
+
+def test_files_of_others_and_bad_files(world, gateway, ann):
+    page, thread, bob = ann.connect(gateway), new_thread(), Person(gateway)
+    bobs = upload(gateway, bob).json["id"]
+    for attachments, why in (([bobs], "attach it again"), ([str(uuid.uuid4())], "attach it again"), (["x"], "not a UUID"),
+                             ("x", "not a list"), ([bobs] * 11, "more than 10")):
+        message = str(uuid.uuid4())
+        page.ask("send", id=message, thread=thread, text="look", attachments=attachments)
+        assert why in page.wait("error", id=message)["text"]
+    assert upload(gateway, ann, b"").status == 400
+    assert upload(gateway, ann, bytes(5 << 20)).status == 413
+    assert upload(gateway, ann, Origin="https://evil.example").status == 403
+    assert gateway.request("POST", "/attachments?name=x", PNG, {"Origin": gateway.url}).status in (401, 403)
+    assert upload(gateway, ann, b"<svg onload=alert(1)>", "x.svg", "image/svg+xml").json["kind"] == "document"
+    for _ in range(25):
+        last = upload(gateway, ann, b"x", "many", "text/plain").status
+    assert last == 429 and world.one("SELECT count(*) FROM attachments WHERE name = 'many'") < 20
+    assert world.sql("SELECT id FROM requests") == []
 
 
 def test_the_same_message_sent_again_is_answered_once(world, gateway, ann):

@@ -123,6 +123,33 @@ def test_what_waits_can_be_changed_and_taken_back(world, page):
     assert page.texts(waiting) == []
 
 
+def attach(page, name, kind, content):
+    page.js(f"""(() => {{
+      const files = new DataTransfer(), input = document.getElementById("files");
+      files.items.add(new File([{content}], {name!r}, {{ type: {kind!r} }}));
+      input.files = files.files;
+      input.dispatchEvent(new Event("change"));
+    }})()""")
+    wait_until(lambda: name in page.texts("#chips li:not(.busy)"), what=f"{name} is attached")
+
+
+def test_files_go_along(world, page):
+    attach(page, "cat.png", "image/png", "new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0])")
+    attach(page, "notes.txt", "text/plain", "'uses ``` fences'")
+    attach(page, "wrong.txt", "text/plain", "'a mistake'")
+    page.click("#chips li:last-child button")
+    assert page.texts("#chips li") == ["cat.png", "notes.txt"]
+    write(page, "what is this?")
+    shown = "what is this?\n\nnotes.txt:\n````\nuses ``` fences\n````\n[attached: photo cat.png]"
+    wait_until(lambda: own(page) == [shown])
+    assert page.texts("#chips li") == []
+    wait_until(lambda: page.texts(DONE))
+    page.reload()
+    wait_until(lambda: own(page) == [shown], what="the same from the history")
+    assert world.one("SELECT count(*) FROM attachments WHERE sent_at IS NOT NULL") == 1
+    page.js("document.getElementById('attach').click()")
+
+
 def test_a_reload_shows_the_history(page):
     ask(page, "one")
     ask(page, "two")

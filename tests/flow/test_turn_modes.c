@@ -515,6 +515,22 @@ Test(modes, pictures_go_to_models_that_see)
     model.sees = false;
 }
 
+Test(modes, pictures_that_are_kept_here_are_loaded)
+{
+    model.sees = true;
+    w.pictures = STR("[\"attachment:" KEPT_PICTURE "\", \"https://cdn.example/b.png\"]");
+    say("e1", "what is on them?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_pictures_asked, 2);
+    cr_assert_str_eq(w.picture_asked, "image/png QUJD");
+    w.pictures = STR("[\"attachment:" KEPT_PICTURE "\", \"attachment:../etc\","
+                     " \"attachment:01890000-0000-7000-8000-000000000002\"]");
+    say("e2", "and the others?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_pictures_asked, 1, "what is gone is left out");
+    model.sees = false;
+}
+
 Test(modes, a_code_from_here_is_taken_there)
 {
     say("e1", "/link");

@@ -40,6 +40,8 @@ struct fake_request {
     struct fake_part parts[PARTS];
 };
 
+#define KEPT_PICTURE "01890000-0000-7000-8000-000000000001"
+
 /* What a person sees: messages that were sent, as they are now. */
 struct shown {
     char id[16], text[1024];
@@ -69,8 +71,9 @@ static struct {
     char recorded[256];                       /* the last error of a delivery */
     int n_refusals, n_refused;                /* of the rate limit */
     const char *album;                        /* of what is said next; NULL = none */
+    char picture_asked[256]; /* the first of the last question: its type and data, or its address */
     int votes, n_votes_heard;
-    bool not_recorded_yet; /* the answer that is voted on */
+    bool not_recorded_yet;       /* the answer that is voted on */
     char code_hash[80];          /* of /link */
     struct str ticket, pictures; /* of every request */
     int64_t late_ms;
@@ -521,6 +524,21 @@ void store_withdraw(struct store *s, struct op *op, const struct request_new *rq
     (void)s, (void)rows;
     struct fake *f = fake(op, do_withdraw);
     put(f->text2, sizeof f->text2, rq->platform_message);
+}
+/* One file is there, whatever is asked for. */
+static void do_attachments(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    struct cell *c = row_add(f->rows);
+    cr_assert(uuid_parse(STR(KEPT_PICTURE), &c[0].u));
+    strcpy(c[1].text, "image/png");
+    strcpy(c[2].text, "QUJD");
+}
+void store_attachments(struct store *s, struct op *op, struct str ids, struct pg_rows *rows)
+{
+    (void)s;
+    cr_assert(str_starts(ids, STR("{" KEPT_PICTURE)));
+    fake(op, do_attachments)->rows = rows;
 }
 /* Counts if the answer is known by now. */
 static void do_vote(struct fake *f)

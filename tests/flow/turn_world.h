@@ -166,6 +166,10 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
     cr_assert_geq(ask->n_messages, 2);
     put(w.asked, sizeof w.asked, ask->messages[ask->n_messages - 1].text);
     w.n_pictures_asked = ask->messages[ask->n_messages - 1].n_pictures;
+    const struct model_picture *p = ask->messages[ask->n_messages - 1].pictures;
+    if (w.n_pictures_asked)
+        snprintf(w.picture_asked, sizeof w.picture_asked, "%.*s%.*s %.*s", STR_ARG(p->url),
+                 STR_ARG(p->type), STR_ARG(p->data));
     w.n_messages_asked = ask->n_messages;
     w.n_asked++;
     struct writing *wr = mem_new(struct writing);

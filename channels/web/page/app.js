@@ -1,5 +1,6 @@
 // The page: what the person does goes to the gateway, what the gateway says goes onto the screen.
 import { $, say } from "./dom.js";
+import { Files, withAttachments } from "./files.js";
 import { Link } from "./link.js";
 import { drafts, isUuid, outbox, Threads, uuid } from "./model.js";
 import { Sidebar } from "./sidebar.js";
@@ -31,6 +32,7 @@ const view = new View({
   onEdit: (m, text) => tell({ type: "edit", id: uuid(), thread: current.id, message: m.client, text }),
   onTakeBack: (m) => tell({ type: "take_back", id: uuid(), thread: current.id, message: m.client }),
 });
+const files = new Files(() => drawComposer());
 const sidebar = new Sidebar({
   onRename: (t, title) => tell({ type: "rename", thread: t.id, title }),
   onPin: (t) => tell({ type: "pin", thread: t.id, pinned: !t.pinned }),
@@ -143,7 +145,7 @@ const frames = {
       if (f.part + 1 === f.n_parts) ask(t);
       return;
     }
-    const message = t.take(f);
+    const message = t.take({ ...f, text: withAttachments(f.text, f.attachments) });
     t.at = Math.max(t.at, f.at);
     if (f.role === "user") t.begin(f.request);
     else t.finish(f.request);
@@ -231,8 +233,8 @@ function stranger(id) {
 
 // --- what goes out: one message at a time, so that they arrive in order
 
-function post(text) {
-  const entry = { id: uuid(), thread: current.id, text, at: Date.now() };
+function post(text, attachments = []) {
+  const entry = { id: uuid(), thread: current.id, text, attachments, at: Date.now() };
   outbox.put(entry);
   current.at = entry.at;
   showUnsent(current, entry);
@@ -255,7 +257,7 @@ function flush() {
     return;
   }
   sending = next.id;
-  link.send({ type: "send", id: next.id, thread: next.thread, text: next.text });
+  link.send({ type: "send", id: next.id, thread: next.thread, text: next.text, attachments: (next.attachments ?? []).map((a) => a.id) });
 }
 
 function sent(id) {
@@ -280,9 +282,9 @@ function fail(id, why) {
   say(`Not sent: ${why}`);
 }
 
-function showUnsent(t, { id, text, at, failed }) {
+function showUnsent(t, { id, text, attachments, at, failed }) {
   if (t.messages.some((m) => m.client === id)) return;
-  t.insert({ key: id, client: id, role: "user", at, text, failed });
+  t.insert({ key: id, client: id, role: "user", at, text: withAttachments(text, attachments), failed });
 }
 
 function onRetry(message) {
@@ -386,12 +388,12 @@ function objection(text) {
 }
 
 function submit() {
-  const text = $("text").value;
-  if (!text.trim() || objection(text)) return;
+  if (files.busy || (!$("text").value.trim() && files.isEmpty) || objection($("text").value)) return;
+  const { text, attachments } = files.take($("text").value);
   drafts.put(draftKey(), "");
   $("text").value = "";
   current.isNew = false;
-  post(text);
+  post(text, attachments);
   $("text").focus();
 }
 
@@ -399,7 +401,7 @@ function drawComposer() {
   const text = $("text").value;
   const wrong = objection(text);
   const cut = !wrong && bytes(text) > limits.text_max;
-  $("send").disabled = !text.trim() || Boolean(wrong);
+  $("send").disabled = (!text.trim() && files.isEmpty) || files.busy || Boolean(wrong);
   $("stop").hidden = !current?.isBusy;
   $("hint").textContent = wrong || trouble || (cut ? `Only the first ${Math.floor(limits.text_max / 1024)} KB will be read.` : "");
   const area = $("text");
