@@ -2,10 +2,12 @@
 import base64
 import json
 import os
+import re
 import uuid
 
 import pytest
 
+from harness.search import traces
 from harness.wait import stays, wait_until
 from harness.webclient import TEXT, Person, Refused, Socket, new_thread
 from test_crash import points
@@ -119,6 +121,20 @@ def test_a_picture_is_seen_by_models_that_see_and_a_file_is_noted(world):
     assert shown["attachments"] == [{"kind": "photo", "name": "cat.png"}, {"kind": "document", "name": "a book.pdf"}]
     page.ask("send", id=str(uuid.uuid4()), thread=thread, text="", attachments=[cat["id"]])
     wait_until(lambda: len(page.answers(thread)) == 2, what="a picture alone is a question, too")
+
+
+def test_files_go_with_their_person(world, gateway, ann):
+    page, thread = ann.connect(gateway), new_thread()
+    sent = upload(gateway, ann, name="vermilion.png").json["id"]
+    upload(gateway, ann, name="never-sent.png")
+    page.ask("send", id=str(uuid.uuid4()), thread=thread, text="look", attachments=[sent])
+    wait_until(lambda: page.answers(thread))
+    page.say(thread, "/forget")
+    code = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}", wait_until(lambda: page.answers(thread)[1:])[0]).group()
+    page.say(thread, f"/forget {code}")
+    wait_until(lambda: world.one("SELECT count(*) FROM users") == 0)
+    wait_until(lambda: not traces(world, [sent, "vermilion", "never-sent", code]), what="no trace is left")
+    assert world.one("SELECT count(*) FROM attachments") == 0
 
 
 def test_files_of_others_and_bad_files(world, gateway, ann):
