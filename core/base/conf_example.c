@@ -129,7 +129,8 @@ void conf_example_item(struct buf *to, const char *type, const char *help,
     const struct style style = { "#         ", "#\n", "", type };
 
     add_comment(to, "#     ", str_of(help));
-    buf_addf(to, "#     {\n#         type = \"%s\";\n#\n", type);
+    buf_add_cstr(to, "#     {\n");
+    if (type) buf_addf(to, "#         type = \"%s\";\n#\n", type);
     add_fields(to, &style, fields);
     buf_addf(to, "#     }%s\n", last ? "" : ",");
 }

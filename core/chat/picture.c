@@ -9,11 +9,18 @@ static bool is_kept_here(const struct model_picture *p)
     return str_starts(p->url, STR(ATTACHMENT_REF));
 }
 
+static bool anybody_sees(const struct route *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->v[i]->sees) return true;
+    return false;
+}
+
 enum flow_rc pictures_start(struct turn *t)
 {
     _cleanup_(buf_done) struct buf ids = BUF_INIT(4096);
     struct uuid id;
-    if (!turn_model(t)->sees) return FLOW_NEXT;
+    if (!anybody_sees(turn_route(t))) return FLOW_NEXT;
     for (size_t i = 0; i < t->pictures.n; i++) {
         struct str ref = str_skip(t->pictures.v[i].url, sizeof(ATTACHMENT_REF) - 1);
         if (is_kept_here(&t->pictures.v[i]) && uuid_parse(ref, &id))

@@ -92,15 +92,15 @@ struct outbound turn_outbound(const struct turn *t)
     };
 }
 
-const struct model *turn_model(const struct turn *t)
+const struct route *turn_route(const struct turn *t)
 {
     const struct str choices[] = { t->request.model_override, t->request.preferred_model,
                                    str_of(t->channel->model), str_of(t->chat->conf.model) };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        const struct model *m = choices[i].n ? models_find(t->chat->models, choices[i]) : NULL;
-        if (m) return m;
+        const struct route *r = choices[i].n ? routes_find(t->chat->models, choices[i]) : NULL;
+        if (r) return r;
     }
-    return models_default(t->chat->models);
+    return routes_default(t->chat->models);
 }
 
 /* The person wanted it to end. The answer to /stop says so, but what stands there has to be
@@ -381,17 +381,30 @@ static void on_piece(void *ctx, struct str piece)
     editor_grew(&((struct turn *)ctx)->editor, piece);
 }
 
+static void on_restart(void *ctx)
+{
+    editor_restart(&((struct turn *)ctx)->editor);
+}
+
+/* The question as this model can take it. */
+static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+{
+    struct turn *t = ctx;
+    struct context_read past = t->context;
+    if (t->anew && past.n >= 2) past.n -= 2;
+    const struct prompt_question question = { t->query, &t->pictures,
+                                              arena_dup(&t->arena, so_far) };
+    t->model = m;
+    return prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
+}
+
 static enum flow_rc ask_start(struct flow *f)
 {
     struct turn *t = of_flow(f);
     if (t->stop == TURN_STOPPED) return stopped(t);
-    t->model = turn_model(t);
-    struct context_read past = t->context;
-    if (t->anew && past.n >= 2) past.n -= 2;
-    struct model_ask *ask =
-        prompt_build(&t->arena, &t->chat->conf, t->model, &past, t->query, &t->pictures);
+    const struct route_asker asker = { question_for, on_piece, on_restart, t };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
-    model_ask(t->chat->models, t->model, &f->op, ask, on_piece, t, &t->answer);
+    route_ask(t->chat->models, turn_route(t), &f->op, &asker, &t->answer, &t->asked);
     return FLOW_WAIT;
 }
 
@@ -401,6 +414,7 @@ static enum flow_rc ask_anew(struct turn *t)
     t->stop = TURN_GOES_ON;
     model_answer_done(&t->answer);
     t->answer = (struct model_answer){ .tries = 0 };
+    t->asked = (struct route_log){ .n = 0 };
     editor_restart(&t->editor);
     return go(t, STEP_GATHER);
 }

@@ -3,6 +3,7 @@
  * none. The first is the default.
  */
 #include "core/base/mem.h"
+#include "core/model/health.h"
 #include "core/model/models.h"
 #include "core/model/types.h"
 
@@ -80,6 +81,12 @@ struct model *models_make(struct models *models, const struct model_type *type,
 
 void models_add(struct models *models, const struct model *m)
 {
+    models->alone[models->n] = (struct route){ .name = m->name,
+                                               .help = "",
+                                               .v = { m },
+                                               .n = 1,
+                                               .midway = ROUTE_KEEP,
+                                               .total_ms = m->total_ms };
     models->list[models->n++] = m;
 }
 
@@ -138,9 +145,11 @@ enum err_kind models_open(struct loop *loop, struct http_client *http, struct co
     models->loop = loop;
     models->http = http;
     models->doc = doc;
+    models->health = health_new(loop);
     arena_init(&models->strings);
     op_init(&models->probe, loop, NULL);
     enum err_kind kind = models_read(models, why);
+    if (kind == ERR_NONE) kind = routes_read(models, why);
     if (kind != ERR_NONE)
         models_close(models);
     else
@@ -151,6 +160,7 @@ enum err_kind models_open(struct loop *loop, struct http_client *http, struct co
 void models_close(struct models *models)
 {
     op_cancel(&models->probe);
+    health_free(models->health);
     http_reply_done(&models->probe_reply);
     for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);
     arena_done(&models->strings);

@@ -200,6 +200,31 @@ enum err_kind policy_refused(const struct policy_refusal *r, struct err *why)
     return kind;
 }
 
+bool policy_elsewhere(const struct err *why, bool on_refusal)
+{
+    switch (why->kind) {
+    case ERR_CANCELLED:
+    case ERR_BUG: return false;
+    case ERR_REFUSED: return on_refusal;
+    default: return true;
+    }
+}
+
+enum policy_rest policy_rest(const struct err *why)
+{
+    switch (why->kind) {
+    case ERR_NONE:
+    case ERR_CANCELLED:
+    case ERR_REFUSED:
+    case ERR_BUG: return POLICY_NO_REST;
+    case ERR_LIMIT: return why->retry_after_ms ? POLICY_REST : POLICY_NO_REST;
+    case ERR_AUTH:
+    case ERR_NOT_FOUND:
+    case ERR_CONF: return POLICY_LONG_REST;
+    default: return POLICY_COUNT;
+    }
+}
+
 bool policy_again(const struct policy_try *t, const struct err *why, uint32_t *ret_wait_ms)
 {
     static const struct retry backoff = { .base_ms = 500, .max_ms = 8000 };

@@ -71,6 +71,9 @@ static struct {
     char recorded[256];                       /* the last error of a delivery */
     int n_refusals, n_refused;                /* of the rate limit */
     const char *album;                        /* of what is said next; NULL = none */
+    int n_model_errors;                       /* so many questions fail, after their pieces */
+    enum err_kind model_error;
+    const char *last_model;
     char picture_asked[256]; /* the first of the last question: its type and data, or its address */
     int votes, n_votes_heard;
     bool not_recorded_yet;       /* the answer that is voted on */
