@@ -23,12 +23,12 @@ static const char *env(const char *name)
     return v ? v : "";
 }
 
-static struct openai *make_openai(struct models *models, struct str name)
+static struct remote *make(struct models *models, const struct model_type *type, struct str name)
 {
-    struct model *m = models_make(models, &model_openai, NULL, NULL);
+    struct model *m = models_make(models, type, NULL, NULL);
     if (!m) return NULL;
     m->name = arena_cstr(&models->strings, name);
-    return container_of(m, struct openai, remote.base);
+    return container_of(m, struct remote, base);
 }
 
 bool models_from_environment(struct models *models)
@@ -36,22 +36,22 @@ bool models_from_environment(struct models *models)
     struct str key = str_trim(str_of(env("OPENAI_API_KEY")));
     const char *url = env("OPENAI_BASE_URL"), *name = env("OPENAI_MODEL");
     if (!key.n && !*url) return false;
-    struct openai *m = make_openai(models, str_of(*name ? name : OPENAI_MODEL));
+    struct remote *m = make(models, &model_openai, str_of(*name ? name : OPENAI_MODEL));
     if (!m) return false;
     log_secret(key);
-    m->remote.api_key = arena_cstr(&models->strings, key);
-    m->remote.base.context_tokens = OPENAI_CONTEXT;
+    m->api_key = arena_cstr(&models->strings, key);
+    m->base.context_tokens = OPENAI_CONTEXT;
     if (*url) {
-        m->remote.base_url = arena_cstr(&models->strings, str_of(url));
+        m->base_url = arena_cstr(&models->strings, str_of(url));
         const char *field;
         struct err why;
-        if (m->remote.base.type->check(&m->remote.base, &field, &why) != ERR_NONE) {
+        if (m->base.type->check(&m->base, &field, &why) != ERR_NONE) {
             log_error("models", "OPENAI_BASE_URL is not usable, ignoring the environment", "why=%s",
                       log_quote(str_of(why.msg)));
             return false;
         }
     }
-    models_add(models, &m->remote.base);
+    models_add(models, &m->base);
     return true;
 }
 
@@ -71,15 +71,14 @@ static void add_ollama(struct models *models, struct str tag, const char *base_u
     struct str name = tag;
     if (str_ends(name, STR(":latest"))) name.n -= STR(":latest").n;
     if (models_find(models, name)) return;
-    struct openai *m = make_openai(models, name);
+    struct remote *m = make(models, &model_ollama, name);
     if (!m) return;
-    m->remote.base.model = arena_cstr(&models->strings, tag);
-    m->remote.base_url = base_url;
-    m->max_tokens_field = OPENAI_MAX_TOKENS;
-    m->remote.base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
-    m->remote.base.context_tokens = OLLAMA_CONTEXT;
-    m->remote.base.max_tokens = OLLAMA_MAX_TOKENS;
-    models_add(models, &m->remote.base);
+    m->base.model = arena_cstr(&models->strings, tag);
+    m->base_url = base_url;
+    m->base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
+    m->base.context_tokens = OLLAMA_CONTEXT;
+    m->base.max_tokens = OLLAMA_MAX_TOKENS;
+    models_add(models, &m->base);
 }
 
 /* {"models":[{"name":"llama3.2:latest","details":{"family":"llama"}}]}, the newest first. */
@@ -90,9 +89,7 @@ static void read_tags(struct models *models, struct str body)
     if (json_parse(body, &doc, NULL) != ERR_NONE) return;
     struct json *tags = json_get(doc, "models");
     struct str url = str_of(models->probe_url);
-    const char *base_url = arena_printf(&models->strings, "%.*s/v1",
-                                        STR_ARG(str_head(url, url.n - STR("/api/tags").n)))
-                               .p;
+    const char *base_url = arena_cstr(&models->strings, str_head(url, url.n - STR("/api/tags").n));
     models->n = 0;
     for (size_t i = 0; i < json_length(tags) && models->n_made < MODELS_MAX; i++) {
         struct json *entry = json_at(tags, i);

@@ -8,8 +8,8 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
-#include "core/model/policy.h"
 #include "core/model/reader.h"
+#include "core/model/refusal.h"
 #include "core/model/types.h"
 
 #define COST_MAX 1e6 /* dollars for one answer: more is a mistake */
@@ -155,27 +155,6 @@ static void put_messages(struct json_out *o, const struct model_ask *ask, struct
     json_close(o, ']');
 }
 
-static void put_tools(struct json_out *o, const struct model_ask *ask)
-{
-    if (!ask->n_tools) return;
-    json_key(o, "tools");
-    json_open(o, '[');
-    for (size_t i = 0; i < ask->n_tools; i++) {
-        const struct model_tool *tool = &ask->tools[i];
-        json_open(o, '{');
-        json_field_str(o, "type", STR("function"));
-        json_key(o, "function");
-        json_open(o, '{');
-        json_field_str(o, "name", tool->name);
-        if (tool->description.n) json_field_str(o, "description", tool->description);
-        json_key(o, "parameters");
-        json_put_raw(o, tool->schema);
-        json_close(o, '}');
-        json_close(o, '}');
-    }
-    json_close(o, ']');
-}
-
 static void put_options(struct json_out *o, const struct openai *m, const struct model_ask *ask)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
@@ -210,67 +189,11 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     json_open(&o, '{');
     json_field_str(&o, "model", str_of(model_id(base)));
     put_messages(&o, ask, arena);
-    put_tools(&o, ask);
+    remote_put_tools(&o, ask);
     put_options(&o, m, ask);
     json_close(&o, '}');
     return remote_post(base, "/chat/completions", headers, sizeof(headers) / sizeof(*headers),
                        &body, arena, rq, why);
-}
-
-/* ---- errors ---- */
-
-/* A string or a number: some send their status as a code. */
-static struct str word_of(struct json *obj, const char *key, int *status)
-{
-    struct str word = STR_NONE;
-    int64_t n;
-    if (json_get_i64(obj, key, &n) && n >= 400 && n < 600) *status = (int)n;
-    json_get_str(obj, key, &word);
-    return word;
-}
-
-/* {"error":{"message","type","code"}}, {"error":"text"}, {"message"}, {"detail"}. */
-static void refusal_read(struct json *doc, struct policy_refusal *r)
-{
-    struct json *error = json_get(doc, "error");
-    struct json *at = json_is_object(error) ? error : doc;
-    struct str error_type = STR_NONE;
-    r->code = word_of(at, "code", &r->status);
-    r->type = word_of(at, "type", &r->status);
-    if (json_get_str(json_get(at, "metadata"), "error_type", &error_type)) r->code = error_type;
-    if (!json_str(error, &r->message) && !json_get_str(at, "message", &r->message))
-        json_get_str(at, "detail", &r->message);
-}
-
-static enum err_kind refusal(int http_status, struct str body, uint32_t hint_ms, struct err *why)
-{
-    struct policy_refusal r = { .status = http_status, .hint_ms = hint_ms };
-    struct json *doc = NULL;
-    enum err_kind kind = remote_moved(http_status, why);
-    if (kind != ERR_NONE) return kind;
-    if (json_parse(body, &doc, NULL) == ERR_NONE) refusal_read(doc, &r);
-    if (!doc && !str_starts(str_trim(body), STR("<"))) r.message = body;
-    r.status = http_status;
-    kind = policy_refused(&r, why);
-    json_free(doc);
-    return kind;
-}
-
-static bool has_error(struct json *doc)
-{
-    struct json *error = json_get(doc, "error");
-    struct str text;
-    bool flag = true;
-    if (json_get_bool(doc, "error", &flag)) return flag;
-    return error && (!json_str(error, &text) || text.n);
-}
-
-/* A failure inside of what began as a good answer. */
-static enum err_kind refused_inside(struct json *doc, struct err *why)
-{
-    struct policy_refusal r = { 0 };
-    refusal_read(doc, &r);
-    return policy_refused(&r, why);
 }
 
 /* ---- the answer ---- */
@@ -374,8 +297,8 @@ static enum err_kind on_json(void *ctx, struct json *doc, struct err *why)
         kind = read_choice(d, json_at(choices, i), why);
     read_usage(json_get(groq, "usage"), &d->sink->usage);
     read_usage(json_get(doc, "usage"), &d->sink->usage);
-    if (has_error(doc)) return refused_inside(doc, why);
-    if (has_error(groq)) return refused_inside(groq, why);
+    if (refusal_is(doc)) return refusal_inside(doc, why);
+    if (refusal_is(groq)) return refusal_inside(groq, why);
     return kind;
 }
 
@@ -399,9 +322,9 @@ static enum err_kind decode(struct model_decoder *d, struct str content_type, st
                             bool end, struct err *why)
 {
     enum err_kind kind = reader_feed(&d->reader, content_type, bytes, end, why);
-    if (!end || kind != ERR_NONE) return kind;
-    /* Not everybody sends [DONE]. */
-    if (d->has_finished) d->sink->ended = true;
+    if (kind != ERR_NONE) return kind;
+    /* Not everybody sends [DONE]; and after it not everybody closes the connection. */
+    if (end && d->has_finished) d->sink->ended = true;
     if (d->sink->ended) calls_end(&d->calls, d->sink);
     return ERR_NONE;
 }
@@ -417,5 +340,5 @@ const struct model_type model_openai = {
     .decoder_new = decoder_new,
     .decode = decode,
     .decoder_free = decoder_free,
-    .refusal = refusal,
+    .refusal = refusal_of,
 };

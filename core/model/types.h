@@ -15,4 +15,13 @@ struct openai {
 };
 enum { OPENAI_MAX_COMPLETION_TOKENS, OPENAI_MAX_TOKENS, OPENAI_NO_MAX_TOKENS };
 
-extern const struct model_type model_openai, model_demo;
+/* Ollama's own API. */
+struct ollama {
+    struct remote remote; /* base_url: without /api */
+    bool stream;
+    const char *keep_alive; /* "" = not sent */
+    int think;
+    double temperature; /* < 0 = not sent */
+};
+
+extern const struct model_type model_openai, model_ollama, model_demo;
