@@ -60,15 +60,11 @@ static void put_message(struct json_out *o, const char *role, struct str text)
 static void put_picture(struct json_out *o, const struct model_picture *picture,
                         struct arena *arena)
 {
-    struct str url = picture->url;
-    if (picture->data.n)
-        url = arena_printf(arena, "data:%.*s;base64,%.*s", STR_ARG(picture->type),
-                           STR_ARG(picture->data));
     json_open(o, '{');
     json_field_str(o, "type", STR("image_url"));
     json_key(o, "image_url");
     json_open(o, '{');
-    json_field_str(o, "url", url);
+    json_field_str(o, "url", remote_picture(picture, arena));
     json_close(o, '}');
     json_close(o, '}');
 }

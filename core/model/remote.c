@@ -78,6 +78,13 @@ void remote_put_tools(struct json_out *o, const struct model_ask *ask)
     json_close(o, ']');
 }
 
+struct str remote_picture(const struct model_picture *picture, struct arena *arena)
+{
+    if (!picture->data.n) return picture->url;
+    return arena_printf(arena, "data:%.*s;base64,%.*s", STR_ARG(picture->type),
+                        STR_ARG(picture->data));
+}
+
 enum err_kind remote_moved(int http_status, struct err *why)
 {
     if (http_status / 100 != 3) return ERR_NONE;

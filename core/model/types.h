@@ -24,4 +24,13 @@ struct ollama {
     double temperature; /* < 0 = not sent */
 };
 
-extern const struct model_type model_openai, model_ollama, model_demo;
+/* OpenAI's Responses API. */
+struct responses {
+    struct remote remote; /* base_url: up to and including /v1 */
+    const char *organization, *project;
+    bool stream, keep_reasoning;
+    const char *reasoning_effort; /* "" = not sent */
+    double temperature;           /* < 0 = not sent */
+};
+
+extern const struct model_type model_openai, model_responses, model_ollama, model_demo;
