@@ -244,18 +244,7 @@ static enum err_kind read_calls(struct model_decoder *d, struct json *calls, str
 {
     enum err_kind kind = ERR_NONE;
     for (size_t i = 0; i < json_length(calls) && kind == ERR_NONE; i++) {
-        struct json *call = json_at(calls, i), *function = json_get(call, "function");
-        struct json *arguments = json_get(function, "arguments");
-        _cleanup_(buf_done) struct buf written = BUF_INIT(CALL_ARGUMENTS_MAX + 1);
-        struct str id = STR_NONE, name = STR_NONE, text = STR_NONE;
-        json_get_str(call, "id", &id);
-        json_get_str(function, "name", &name);
-        if (arguments && !json_str(arguments, &text)) {
-            if (!json_write(arguments, &written))
-                return err_set(why, ERR_LIMIT, "a tool call that is too long");
-            text = buf_str(&written);
-        }
-        kind = calls_add(&d->calls, d->n_calls++, id, name, text, why);
+        kind = calls_add_function(&d->calls, d->n_calls++, json_at(calls, i), why);
         d->sink->alive = true;
     }
     return kind;

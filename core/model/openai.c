@@ -8,16 +8,19 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
+#include "core/model/details.h"
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
 #include "core/model/types.h"
 
-#define COST_MAX 1e6 /* dollars for one answer: more is a mistake */
+#define COST_MAX   1e6       /* dollars for one answer: more is a mistake */
+#define TOKENS_MAX INT32_MAX /* likewise */
 
 struct model_decoder {
     struct model_sink *sink;
     struct reader reader;
     struct calls calls;
+    struct details details;
     bool has_finished; /* a finish_reason came */
 };
 
@@ -194,13 +197,16 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
 
 /* ---- the answer ---- */
 
-/* "text", or [{"type":"text","text":"..."}] as Mistral writes it. */
+/* "text", or as Mistral writes it [{"type":"text","text":"..."}], thoughts among them. */
 static void put_content(struct model_decoder *d, struct json *content)
 {
     struct str text;
     if (json_str(content, &text)) reader_text(&d->reader, text);
-    for (size_t i = 0; i < json_length(content); i++)
-        if (json_get_str(json_at(content, i), "text", &text)) reader_text(&d->reader, text);
+    for (size_t i = 0; i < json_length(content); i++) {
+        struct json *part = json_at(content, i);
+        if (json_get(part, "thinking")) d->sink->alive = true;
+        if (json_get_str(part, "text", &text)) reader_text(&d->reader, text);
+    }
 }
 
 static void read_usage(struct json *usage, struct model_usage *to)
@@ -220,12 +226,28 @@ static void read_usage(struct json *usage, struct model_usage *to)
     to->known = has_prompt && has_completion;
 }
 
+/* llama.cpp counts even where nobody asked it to; what its cache held, it counts apart. */
+static void read_timings(struct json *timings, struct model_usage *to)
+{
+    int64_t read = 0, written = 0, cached = 0;
+    bool known =
+        json_get_i64(timings, "prompt_n", &read) && json_get_i64(timings, "predicted_n", &written);
+    json_get_i64(timings, "cache_n", &cached);
+    if (!known || to->known || read < 0 || read > TOKENS_MAX || cached < 0 || cached > TOKENS_MAX)
+        return;
+    *to = (struct model_usage){ .prompt_tokens = read + cached,
+                                .completion_tokens = written,
+                                .cached_tokens = cached,
+                                .known = true };
+}
+
 static const struct {
     const char *word;
     enum model_finish finish;
 } finishes[] = {
     { "stop", MODEL_STOP },
     { "length", MODEL_LENGTH },
+    { "model_length", MODEL_LENGTH }, /* Mistral */
     { "content_filter", MODEL_FILTER },
     { "tool_calls", MODEL_TOOL },
     { "function_call", MODEL_TOOL },
@@ -248,14 +270,10 @@ static enum err_kind read_calls(struct model_decoder *d, struct json *calls, str
 {
     enum err_kind kind = ERR_NONE;
     for (size_t i = 0; i < json_length(calls) && kind == ERR_NONE; i++) {
-        struct json *call = json_at(calls, i), *function = json_get(call, "function");
-        struct str id = STR_NONE, name = STR_NONE, arguments = STR_NONE;
+        struct json *call = json_at(calls, i);
         int64_t index = json_length(calls) > 1 ? (int64_t)i : -1;
         json_get_i64(call, "index", &index);
-        json_get_str(call, "id", &id);
-        json_get_str(function, "name", &name);
-        json_get_str(function, "arguments", &arguments);
-        kind = calls_add(&d->calls, index, id, name, arguments, why);
+        kind = calls_add_function(&d->calls, index, call, why);
         d->sink->alive = true;
     }
     return kind;
@@ -272,6 +290,7 @@ static enum err_kind read_choice(struct model_decoder *d, struct json *choice, s
     if ((json_get_str(delta, "reasoning_content", &text) && text.n) ||
         (json_get_str(delta, "reasoning", &text) && text.n))
         d->sink->alive = true;
+    details_add(&d->details, json_get(delta, "reasoning_details"));
     put_content(d, json_get(delta, "content"));
     if (json_get_str(delta, "refusal", &text) && text.n) {
         d->sink->finish = MODEL_FILTER;
@@ -291,6 +310,7 @@ static enum err_kind on_json(void *ctx, struct json *doc, struct err *why)
     struct json *choices = json_get(doc, "choices");
     for (size_t i = 0; i < json_length(choices) && kind == ERR_NONE; i++)
         kind = read_choice(d, json_at(choices, i), why);
+    read_timings(json_get(doc, "timings"), &d->sink->usage);
     read_usage(json_get(groq, "usage"), &d->sink->usage);
     read_usage(json_get(doc, "usage"), &d->sink->usage);
     if (refusal_is(doc)) return refusal_inside(doc, why);
@@ -303,6 +323,7 @@ static struct model_decoder *decoder_new(const struct model *m, struct model_sin
     struct model_decoder *d = mem_new(struct model_decoder);
     d->sink = sink;
     calls_init(&d->calls);
+    details_init(&d->details);
     reader_init(&d->reader, m, sink, false, on_json, d);
     return d;
 }
@@ -311,6 +332,7 @@ static void decoder_free(struct model_decoder *d)
 {
     reader_done(&d->reader);
     calls_done(&d->calls);
+    details_done(&d->details);
     free(d);
 }
 
@@ -321,7 +343,9 @@ static enum err_kind decode(struct model_decoder *d, struct str content_type, st
     if (kind != ERR_NONE) return kind;
     /* Not everybody sends [DONE]; and after it not everybody closes the connection. */
     if (end && d->has_finished) d->sink->ended = true;
-    if (d->sink->ended) calls_end(&d->calls, d->sink);
+    if (!d->sink->ended) return ERR_NONE;
+    if (d->calls.n) details_end(&d->details, d->sink);
+    calls_end(&d->calls, d->sink);
     return ERR_NONE;
 }
 
