@@ -57,23 +57,23 @@ bool models_from_environment(struct models *models)
 
 /* ---- Ollama ---- */
 
-/* An embedding model cannot chat. */
-static bool can_chat(struct json *entry)
+/* One that makes vectors cannot chat. */
+static bool makes_vectors(struct json *entry, struct str name)
 {
-    struct str family = STR_NONE, name = STR_NONE;
+    struct str family = STR_NONE;
     json_get_str(json_get(entry, "details"), "family", &family);
-    return json_get_str(entry, "name", &name) && name.n &&
-           str_find(family, STR("bert")) == SIZE_MAX && str_find(name, STR("embed")) == SIZE_MAX;
+    return str_find(family, STR("bert")) != SIZE_MAX || str_find(name, STR("embed")) != SIZE_MAX;
 }
 
-static void add_ollama(struct models *models, struct str tag, const char *base_url)
+static void add_ollama(struct models *models, struct str tag, const char *base_url, bool embeds)
 {
     struct str name = tag;
     if (str_ends(name, STR(":latest"))) name.n -= STR(":latest").n;
-    if (models_find(models, name)) return;
+    if (models_knows(models, name)) return;
     struct remote *m = make(models, &model_ollama, name);
     if (!m) return;
     m->base.model = arena_cstr(&models->strings, tag);
+    m->base.embeds = embeds;
     m->base_url = base_url;
     m->base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
     m->base.context_tokens = OLLAMA_CONTEXT;
@@ -94,8 +94,8 @@ static void read_tags(struct models *models, struct str body)
     for (size_t i = 0; i < json_length(tags) && models->n_made < MODELS_MAX; i++) {
         struct json *entry = json_at(tags, i);
         struct str name;
-        if (can_chat(entry) && json_get_str(entry, "name", &name))
-            add_ollama(models, name, base_url);
+        if (json_get_str(entry, "name", &name) && name.n)
+            add_ollama(models, name, base_url, makes_vectors(entry, name));
     }
     if (!models->n) models_add(models, demo);
     json_free(doc);

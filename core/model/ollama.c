@@ -11,6 +11,7 @@
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
 #include "core/model/types.h"
+#include "core/model/vectors.h"
 
 struct model_decoder {
     struct model_sink *sink;
@@ -308,6 +309,39 @@ static enum err_kind decode(struct model_decoder *d, struct str content_type, st
     return ERR_NONE;
 }
 
+/* ---- vectors: https://docs.ollama.com/api/embed ---- */
+
+static enum err_kind embed_encode(const struct model *base, const struct str *texts, size_t n,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_field_str(&o, "model", str_of(model_id(base)));
+    /* A vector of a text's beginning would pass for one of the whole. */
+    json_field_bool(&o, "truncate", false);
+    if (base->dimensions) json_field_i64(&o, "dimensions", base->dimensions);
+    put_keep_alive(&o, of(base));
+    json_key(&o, "input");
+    json_open(&o, '[');
+    for (size_t i = 0; i < n; i++) json_put_str(&o, texts[i]);
+    json_close(&o, ']');
+    json_close(&o, '}');
+    return post(base, "/api/embed", &body, arena, rq, why);
+}
+
+/* Older versions answer with one, under another name. */
+static enum err_kind embed_read(struct json *doc, struct vectors *to, struct err *why)
+{
+    struct json *list = json_get(doc, "embeddings"), *one = json_get(doc, "embedding");
+    enum err_kind kind = ERR_NONE;
+    for (size_t i = 0; i < json_length(list) && kind == ERR_NONE; i++)
+        kind = vectors_put(to, i, json_at(list, i), why);
+    if (!list && one) kind = vectors_put(to, 0, one, why);
+    to->to->known = json_get_i64(doc, "prompt_eval_count", &to->to->tokens);
+    return kind;
+}
+
 const struct model_type model_ollama = {
     .name = "ollama",
     .help = "Ollama by its own API: sets the context, keeps models loaded, chooses how they think.",
@@ -319,4 +353,6 @@ const struct model_type model_ollama = {
     .decode = decode,
     .decoder_free = decoder_free,
     .refusal = refusal,
+    .embed_encode = embed_encode,
+    .embed_read = embed_read,
 };

@@ -12,6 +12,7 @@
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
 #include "core/model/types.h"
+#include "core/model/vectors.h"
 
 #define COST_MAX   1e6       /* dollars for one answer: more is a mistake */
 #define TOKENS_MAX INT32_MAX /* likewise */
@@ -26,6 +27,8 @@ struct model_decoder {
 
 static const char *const max_tokens_words[] = { "max_completion_tokens", "max_tokens", "none",
                                                 NULL };
+
+static const char *const format_words[] = { "base64", "float", NULL };
 
 static const struct conf_field fields[] = {
     REMOTE_FIELDS(openai, "https://api.openai.com/v1",
@@ -42,6 +45,9 @@ static const struct conf_field fields[] = {
       .help = "How the server calls the answer's maximum; max_tokens for older ones." },
     { "temperature", CONF_FLOAT, offsetof(struct openai, temperature), .def = "-1", .min = -1,
       .max = 2, .help = "0 to 2; -1 = the server's own, as reasoning models demand." },
+    { "embedding_format", CONF_ENUM, offsetof(struct openai, embedding_format), .def = "base64",
+      .words = format_words,
+      .help = "How to ask for vectors; float for servers that refuse the shorter base64." },
     CONF_END,
 };
 
@@ -172,17 +178,25 @@ static void put_options(struct json_out *o, const struct openai *m, const struct
     json_close(o, '}');
 }
 
-static enum err_kind encode(const struct model *base, const struct model_ask *ask,
-                            struct arena *arena, struct http_request *rq, struct err *why)
+static enum err_kind post(const struct openai *m, const char *path, bool stream,
+                          const struct buf *body, struct arena *arena, struct http_request *rq,
+                          struct err *why)
 {
-    const struct openai *m = of(base);
     const char *key = m->remote.api_key;
     const struct http_header headers[] = {
-        { STR("Accept"), str_of(m->stream ? "text/event-stream" : "") },
+        { STR("Accept"), str_of(stream ? "text/event-stream" : "") },
         { STR("Authorization"), *key ? arena_printf(arena, "Bearer %s", key) : STR_NONE },
         { STR("OpenAI-Organization"), str_of(m->organization) },
         { STR("OpenAI-Project"), str_of(m->project) },
     };
+    return remote_post(&m->remote.base, path, headers, sizeof(headers) / sizeof(*headers), body,
+                       arena, rq, why);
+}
+
+static enum err_kind encode(const struct model *base, const struct model_ask *ask,
+                            struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct openai *m = of(base);
     _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
     json_open(&o, '{');
@@ -191,8 +205,7 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     remote_put_tools(&o, ask);
     put_options(&o, m, ask);
     json_close(&o, '}');
-    return remote_post(base, "/chat/completions", headers, sizeof(headers) / sizeof(*headers),
-                       &body, arena, rq, why);
+    return post(m, "/chat/completions", m->stream, &body, arena, rq, why);
 }
 
 /* ---- the answer ---- */
@@ -349,6 +362,42 @@ static enum err_kind decode(struct model_decoder *d, struct str content_type, st
     return ERR_NONE;
 }
 
+/* ---- vectors: https://platform.openai.com/docs/api-reference/embeddings ---- */
+
+static enum err_kind embed_encode(const struct model *base, const struct str *texts, size_t n,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct openai *m = of(base);
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_field_str(&o, "model", str_of(model_id(base)));
+    json_field_str(&o, "encoding_format", str_of(format_words[m->embedding_format]));
+    if (base->dimensions) json_field_i64(&o, "dimensions", base->dimensions);
+    json_key(&o, "input");
+    json_open(&o, '[');
+    for (size_t i = 0; i < n; i++) json_put_str(&o, texts[i]);
+    json_close(&o, ']');
+    json_close(&o, '}');
+    return post(m, "/embeddings", false, &body, arena, rq, why);
+}
+
+/* Many send numbers although they were asked for base64. */
+static enum err_kind embed_read(struct json *doc, struct vectors *to, struct err *why)
+{
+    struct json *data = json_get(doc, "data");
+    enum err_kind kind = ERR_NONE;
+    for (size_t i = 0; i < json_length(data) && kind == ERR_NONE; i++) {
+        struct json *one = json_at(data, i);
+        int64_t index = (int64_t)i;
+        json_get_i64(one, "index", &index);
+        kind =
+            vectors_put(to, index < 0 ? SIZE_MAX : (size_t)index, json_get(one, "embedding"), why);
+    }
+    to->to->known = json_get_i64(json_get(doc, "usage"), "prompt_tokens", &to->to->tokens);
+    return kind;
+}
+
 const struct model_type model_openai = {
     .name = "openai",
     .help = "Any server with OpenAI's chat completions: OpenAI, OpenRouter, Groq, DeepSeek, vLLM, "
@@ -361,4 +410,6 @@ const struct model_type model_openai = {
     .decode = decode,
     .decoder_free = decoder_free,
     .refusal = refusal_of,
+    .embed_encode = embed_encode,
+    .embed_read = embed_read,
 };

@@ -594,6 +594,7 @@ Test(model, from_an_ollama)
     cr_expect_eq(models_count(models), 2);
     cr_expect_str_eq(models_default(models)->name, "llama3.2");
     cr_expect_str_eq(models_at(models, 1)->name, "qwen3:8b");
+    cr_expect_str_eq(models_embedder(models, STR_NONE)->name, "nomic-embed-text");
     n_done = 0;
     begin("llama3.2");
     loop_run_for(&loop, 1000);
