@@ -221,9 +221,9 @@ static enum err_kind refusal(int http_status, struct str body, uint32_t hint_ms,
 
 static void read_usage(struct json *doc, struct model_usage *to)
 {
-    /* Absent is 0: a prompt that was cached is not counted. */
+    /* Absent and 0 are the same to it: a prompt that was cached, or nothing was counted. */
     json_get_i64(doc, "prompt_eval_count", &to->prompt_tokens);
-    to->known = json_get_i64(doc, "eval_count", &to->completion_tokens);
+    to->known = json_get_i64(doc, "eval_count", &to->completion_tokens) && to->completion_tokens;
 }
 
 static void read_end(struct model_decoder *d, struct json *doc)

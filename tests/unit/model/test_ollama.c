@@ -37,6 +37,7 @@ static const struct codec_case cases[] = {
     { "whole.json", ERR_NONE, HELLO, true, MODEL_STOP, USE },
     { "after_the_end.ndjson", ERR_NONE, HELLO, true, MODEL_STOP, USE },
     { "no_prompt_count.ndjson", ERR_NONE, HELLO, true, MODEL_STOP, { 0, 3, 0, 0, true } },
+    { "zero_counts.ndjson", ERR_NONE, "Hi", true, MODEL_STOP, NO_USE },
     { "no_counts.ndjson", ERR_NONE, HELLO, true, MODEL_STOP, NO_USE },
     { "no_reason.ndjson", ERR_NONE, HELLO, true, MODEL_STOP, NO_USE },
     { "length.ndjson", ERR_NONE, "Hel", true, MODEL_LENGTH, USE },
