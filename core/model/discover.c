@@ -12,7 +12,7 @@
 #define OLLAMA_CONNECT_MS     500
 #define OLLAMA_TOTAL_MS       900
 #define OLLAMA_FIRST_TOKEN_MS 120000 /* the model may have to be loaded from disk */
-#define OLLAMA_CONTEXT        4096   /* what Ollama gives a model unless told otherwise */
+#define OLLAMA_CONTEXT        4096 /* what Ollama gives a model by itself; more takes more memory */
 #define OLLAMA_MAX_TOKENS     1024
 #define OPENAI_CONTEXT        128000
 #define OPENAI_MODEL          "gpt-4o-mini"

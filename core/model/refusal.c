@@ -44,6 +44,7 @@ bool refusal_is(struct json *doc)
     struct str text;
     bool flag = true;
     if (json_get_bool(doc, "error", &flag)) return flag;
+    if (json_get_str(doc, "object", &text) && str_eq(text, STR("error"))) return true; /* vLLM */
     return error && (!json_str(error, &text) || text.n);
 }
 

@@ -102,3 +102,14 @@ def test_an_answer_that_breaks_off_is_not_asked_for_again(world, chat):
     world.wait_settled(1)
     assert chat.gateway.metric("parley_model_requests_total", outcome="cut") == 1
     assert chat.gateway.metric("parley_model_retries_total") == 0
+
+
+@pytest.mark.parametrize("kind", ["ollama", "openai"])
+def test_vectors(world, mock, kind):
+    """It answers Ollama as older ones did, and others with numbers whatever was asked for."""
+    base = {"ollama": mock.url, "openai": mock.url + "/v1"}[kind]
+    gateway = world.gateway(None, models=[{"name": "v", "type": kind, "base_url": base, "embeds": True}])
+    done = gateway.run("embed", "some text")
+    assert done.returncode == 0, done.stderr
+    [line] = map(json.loads, done.stdout.splitlines())
+    assert line["model"] == "v" and line["dimensions"] == len(line["embedding"]) > 0

@@ -63,9 +63,7 @@ static inline void codec_taken_done(struct codec_taken *t)
     buf_done(&t->kept);
 }
 
-/* t   filled anew; codec_taken_done afterwards */
-static inline enum err_kind codec_decode(const struct model *m, struct str in, const char *type,
-                                         size_t step, struct codec_taken *t, struct err *why)
+static inline void codec_taken_init(struct codec_taken *t)
 {
     *t = (struct codec_taken){
         .sink = { .text = codec_on_text, .call = codec_on_call, .keep = codec_on_keep },
@@ -73,6 +71,13 @@ static inline enum err_kind codec_decode(const struct model *m, struct str in, c
         .calls = BUF_INIT(65536),
         .kept = BUF_INIT(65536),
     };
+}
+
+/* t   filled anew; codec_taken_done afterwards */
+static inline enum err_kind codec_decode(const struct model *m, struct str in, const char *type,
+                                         size_t step, struct codec_taken *t, struct err *why)
+{
+    codec_taken_init(t);
     struct model_decoder *d = m->type->decoder_new(m, &t->sink);
     enum err_kind kind = ERR_NONE;
     for (; in.n && kind == ERR_NONE; in = str_skip(in, step))
@@ -119,4 +124,23 @@ static inline void codec_expect_all(const struct model *m, const char *folder, c
         codec_expect(m, &cases[i], buf_str(&in), "", 5);
         buf_done(&in);
     }
+}
+
+/* Once the end marker is there, nothing waits for a connection that may stay open. */
+static inline void codec_expect_before_end(const struct model *m, const char *folder,
+                                           const char *file, const char *calls, const char *kept)
+{
+    struct buf in = BUF_INIT(1024 * 1024);
+    struct codec_taken t;
+    struct err why = ERR_INIT;
+    codec_taken_init(&t);
+    codec_fixture(folder, file, &in);
+    struct model_decoder *d = m->type->decoder_new(m, &t.sink);
+    cr_expect_eq(m->type->decode(d, STR_NONE, buf_str(&in), false, &why), ERR_NONE);
+    cr_expect(t.sink.ended);
+    cr_expect(str_eq(buf_str(&t.calls), str_of(calls)), "%s", t.calls.p);
+    cr_expect(str_eq(buf_str(&t.kept), str_of(kept)), "%s", t.kept.p);
+    m->type->decoder_free(d);
+    codec_taken_done(&t);
+    buf_done(&in);
 }

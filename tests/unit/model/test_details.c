@@ -32,6 +32,7 @@ static const struct codec_case cases[] = {
       "{\"type\":\"reasoning.text\",\"text\":\"two\",\"signature\":\"s2\"},"
       "{\"type\":\"reasoning.text\",\"text\":\"\"}]" },
     { "openrouter_tools_cut.sse", ERR_NONE, "", false, MODEL_STOP, NO_USE },
+    { "vllm_error_flat.sse", ERR_LIMIT, "Half", false, MODEL_STOP, NO_USE },
     { "mistral_thinking.sse", ERR_NONE, "Yes.", true, MODEL_LENGTH, { 1, 2, 0, 0, true } },
     { "object_arguments.sse", ERR_NONE, "", true, MODEL_TOOL, NO_USE, "a w {\"q\":[1,\"x\"]};" },
 };
@@ -40,6 +41,11 @@ Test(details, answers_in_any_chunking)
 {
     codec_expect_all(&openai.remote.base, "openai", "text/event-stream", cases,
                      sizeof(cases) / sizeof(*cases));
+}
+
+Test(details, are_there_before_the_connection_ends)
+{
+    codec_expect_before_end(&openai.remote.base, "openai", "openrouter_tools.sse", "a w {};", KEPT);
 }
 
 Test(details, go_back_as_they_came)

@@ -408,6 +408,14 @@ Test(embed_op, cancel_at_each_stage)
     loop_run_for(&loop, 20000);
     cr_expect_eq(stub.n_requests, 1);
 
+    stub.on_request = long_answer; /* here and there, also while another thread parses */
+    for (uint64_t ms = 1; ms <= 20; ms++) {
+        begin(texts, 1);
+        loop_run_for(&loop, ms);
+        op_cancel(&op);
+        n_done = 0;
+    }
+
     begin(NULL, 0); /* what was refused without asking */
     op_cancel(&op);
     loop_run_for(&loop, 100);

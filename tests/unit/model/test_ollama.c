@@ -81,6 +81,12 @@ Test(ollama, answers_in_any_chunking)
                      sizeof(cases) / sizeof(*cases));
 }
 
+Test(ollama, calls_are_there_before_the_connection_ends)
+{
+    codec_expect_before_end(&ollama.remote.base, "ollama", "tools_two.ndjson",
+                            "call_x a {};call_2 a {\"n\":1};call_3 b {};call_4 c {\"s\":1};", NULL);
+}
+
 Test(ollama, thinking_is_a_sign_of_life_but_no_text)
 {
     struct codec_taken t;

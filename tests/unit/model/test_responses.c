@@ -79,6 +79,12 @@ Test(responses, answers_in_any_chunking)
                      sizeof(cases) / sizeof(*cases));
 }
 
+Test(responses, calls_are_there_before_the_connection_ends)
+{
+    codec_expect_before_end(&responses.remote.base, "responses", "tools.sse",
+                            "call_a weather {\"q\":\"Par\xc3\xafs\"};call_b time {};", KEPT);
+}
+
 Test(responses, reasoning_is_a_sign_of_life_but_no_text)
 {
     static const struct {
