@@ -69,7 +69,7 @@ static inline void codec_taken_init(struct codec_taken *t)
         .sink = { .text = codec_on_text, .call = codec_on_call, .keep = codec_on_keep },
         .text = BUF_INIT(65536),
         .calls = BUF_INIT(65536),
-        .kept = BUF_INIT(65536),
+        .kept = BUF_INIT(8 * 1024 * 1024),
     };
 }
 

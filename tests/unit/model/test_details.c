@@ -64,7 +64,8 @@ Test(details, go_back_as_they_came)
     arena_done(&arena);
 }
 
-Test(details, too_many_are_dropped_and_the_call_is_not)
+/* Eight of 200 KB: of one text that is too long, or of two that are too long together. */
+static void expect_dropped(int fragments_each)
 {
     struct codec_taken t;
     struct err why;
@@ -75,7 +76,7 @@ Test(details, too_many_are_dropped_and_the_call_is_not)
         buf_addf(&in,
                  "data: {\"choices\":[{\"delta\":{\"reasoning_details\":[{\"type\":"
                  "\"reasoning.text\",\"index\":%d,\"text\":\"%s\"}]}}]}\n\n",
-                 i / 4, text);
+                 i / fragments_each, text);
     buf_add_cstr(&in, "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"function\":"
                       "{\"name\":\"w\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n");
     cr_expect_eq(codec_decode(&openai.remote.base, buf_str(&in), "", 65536, &t, &why), ERR_NONE);
@@ -84,4 +85,10 @@ Test(details, too_many_are_dropped_and_the_call_is_not)
     codec_taken_done(&t);
     buf_done(&in);
     free(text);
+}
+
+Test(details, too_many_are_dropped_and_the_call_is_not)
+{
+    expect_dropped(8);
+    expect_dropped(4);
 }

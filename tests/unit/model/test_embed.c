@@ -104,6 +104,7 @@ Test(embed, bad_answers)
         { &model_openai, "openai_no_vector.json", "vector 0 is none" },
         { &model_openai, "openai_base64_nan.json", "vector 0 is none" },
         { &model_openai, "openai_base64_odd.json", "vector 0 is none" },
+        { &model_openai, "openai_base64_left_over.json", "vector 0 is none" },
         { &model_openai, "openai_base64_bad.json", "vector 0 is none" },
         { &model_openai, "openai_too_long.json", "vector 0 has 16385 dimensions" },
         { &model_openai, "openai_nothing.json", "0 vectors for 2 texts" },
@@ -298,6 +299,15 @@ Test(embed_op, asks_again_when_that_may_help)
     cr_expect_eq(stub.n_requests, 2);
     cr_expect_geq(clock_ms() - began, 7000);
     cr_expect_eq(vectors.n, 2);
+}
+
+Test(embed_op, does_not_wait_longer_than_there_is_time)
+{
+    bad_status = 429, bad_extra = "Retry-After: 7\r\n", bad_body = "{}";
+    serve(bad_then_good, "total_timeout = \"5s\";");
+    ask(texts, 2);
+    expect_failure(ERR_LIMIT, "openai/e: 429: too many requests", 1);
+    cr_expect_eq(op.err.retry_after_ms, 7000);
 }
 
 Test(embed_op, a_web_page_may_be_a_proxy_that_fails)
