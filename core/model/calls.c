@@ -61,6 +61,22 @@ enum err_kind calls_add(struct calls *c, int64_t index, struct str id, struct st
     return ERR_NONE;
 }
 
+enum err_kind calls_add_function(struct calls *c, int64_t index, struct json *call, struct err *why)
+{
+    struct json *function = json_get(call, "function");
+    struct json *arguments = json_get(function, "arguments");
+    struct str id = STR_NONE, name = STR_NONE, text = STR_NONE;
+    _cleanup_(buf_done) struct buf written = BUF_INIT(CALL_ARGUMENTS_MAX);
+    json_get_str(call, "id", &id);
+    json_get_str(function, "name", &name);
+    if (arguments && !json_str(arguments, &text)) {
+        if (!json_write(arguments, &written))
+            return err_set(why, ERR_LIMIT, "a tool call that is too long");
+        text = buf_str(&written);
+    }
+    return calls_add(c, index, id, name, text, why);
+}
+
 static void hand_on(struct calls_one *one, size_t i, struct model_sink *sink)
 {
     _cleanup_(buf_done) struct buf arguments = BUF_INIT(3 * CALL_ARGUMENTS_MAX);

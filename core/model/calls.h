@@ -3,7 +3,7 @@
  * once, some leave out the index, repeat the name, or give no id; what misses is made up. Pure.
  */
 #pragma once
-#include "core/base/buf.h"
+#include "core/base/json.h"
 #include "core/model/model.h"
 
 #define CALLS_MAX          32
@@ -27,6 +27,9 @@ void calls_done(struct calls *c);
  */
 enum err_kind calls_add(struct calls *c, int64_t index, struct str id, struct str name,
                         struct str arguments, struct err *why);
+/* The same from {"id","function":{"name","arguments"}}, where arguments is a text or an object. */
+enum err_kind calls_add_function(struct calls *c, int64_t index, struct json *call,
+                                 struct err *why);
 /* Hand all of them to the sink, in the order of their beginnings, and forget them. Arguments that
  * are empty become "{}". Arguments that are no JSON are handed on as they are. */
 void calls_end(struct calls *c, struct model_sink *sink);

@@ -20,6 +20,8 @@ struct models {
     struct route routes[ROUTES_MAX];
     size_t n_routes;
     struct health *health;
+    const struct model *embedders[MODELS_MAX];
+    size_t n_embedders;
     struct model *made[MODELS_MAX]; /* all of them, to be freed; a list that was replaced stays */
     size_t n_made;
     bool probing_useful; /* nothing is configured: Ollama may take demo's place */
@@ -37,6 +39,8 @@ struct models {
 struct model *models_make(struct models *models, const struct model_type *type,
                           struct conf_group *g, struct err *why);
 void models_add(struct models *models, const struct model *m);
+/* Chatting or not. */
+bool models_knows(const struct models *models, struct str name);
 
 /* discover.c: without configuration. False: the environment names no model. */
 bool models_from_environment(struct models *models);

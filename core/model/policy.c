@@ -77,6 +77,7 @@ static const char *const too_long_phrases[] = {
     "input length and max_tokens exceed",
     "exceeds the available context size",
     "exceeds the maximum number of tokens",
+    "exceeds the context length", /* Ollama */
 };
 
 static enum class class_of_word(struct str word) {
