@@ -4,8 +4,11 @@
 #include "core/chat/keeper.h"
 #include "core/chat/link.h"
 #include "core/chat/person.h"
+#include "core/chat/receipt.h"
 #include "core/chat/turn.h"
 #include "core/store/conversation.h"
+
+#define WHY_MAX 10000
 
 static const struct command unknown_command;
 
@@ -82,6 +85,41 @@ static enum flow_rc model_run(struct turn *t, struct str args)
 static enum flow_rc model_done(struct turn *t)
 {
     turn_say(t, "From now on `%s` answers in this conversation.", turn_route(t)->name);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc why_run(struct turn *t, struct str args)
+{
+    int64_t n = 1;
+    if (args.n && (!str_i64(args, &n) || n < 1 || n > WHY_MAX)) {
+        turn_say(t, "`/why` is about my last answer, `/why 2` about the one before it, and so on.");
+        return FLOW_NEXT;
+    }
+    store_receipt(t->chat->store, &t->flow.op, t->request.conversation, n, &t->rows);
+    return FLOW_WAIT;
+}
+
+/* What it is about, when that is not plain. */
+static void add_words(struct buf *to, struct str words)
+{
+    buf_add_cstr(to, "About “");
+    for (size_t i = 0; i < words.n; i++) buf_add_char(to, words.p[i] == '\n' ? ' ' : words.p[i]);
+    buf_add_cstr(to, "…”: ");
+}
+
+static enum flow_rc why_done(struct turn *t)
+{
+    _cleanup_(buf_done) struct buf b = BUF_INIT(16 * 1024);
+    struct json *receipt = NULL;
+    if (t->rows.n == 0) {
+        turn_say(t, "There is no such answer in this conversation.");
+        return FLOW_NEXT;
+    }
+    if (str_find(t->query, STR(" ")) != SIZE_MAX) add_words(&b, pg_rows_str(&t->rows, 0, 1));
+    json_parse(pg_rows_str(&t->rows, 0, 0), &receipt, NULL);
+    bool known = receipt_tell(receipt, &b);
+    json_free(receipt);
+    turn_say(t, "%s", known ? b.p : "That answer is from before I kept receipts.");
     return FLOW_NEXT;
 }
 
@@ -166,6 +204,8 @@ const struct command commands[] = {
     { "help", "", "shows this", false, help_run, NULL },
     { "new", "", "begins a new conversation", false, new_run, new_done },
     { "model", "[name]", "shows or chooses the model", false, model_run, model_done },
+    { "why", "[N]", "tells how my last answer came about, or the N-th last", false, why_run,
+      why_done },
     { "models", "", "lists the models", false, models_run, NULL },
     { "status", "", "shows how things are", false, status_run, status_done },
     { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },

@@ -15,6 +15,7 @@
 #include "core/chat/person.h"
 #include "core/chat/picture.h"
 #include "core/chat/prompt.h"
+#include "core/chat/receipt.h"
 #include "core/store/conversation.h"
 
 #define TYPING_FIRST_MS 300
@@ -395,13 +396,20 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
     const struct prompt_question question = { t->query, &t->pictures,
                                               arena_dup(&t->arena, so_far) };
     t->model = m;
-    return prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
+    struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
+    t->history_seen = 0;
+    for (size_t i = 0; i + 1 < ask->n_messages; i++)
+        t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
+    if (so_far.n) t->history_seen -= 2; /* the question, and half the answer */
+    t->history_left_out = past.n - t->history_seen;
+    return ask;
 }
 
 static enum flow_rc ask_start(struct flow *f)
 {
     struct turn *t = of_flow(f);
     if (t->stop == TURN_STOPPED) return stopped(t);
+    t->asked_ms = clock_ms();
     const struct route_asker asker = { question_for, on_piece, on_restart, t };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
     route_ask(t->chat->models, turn_route(t), &f->op, &asker, &t->answer, &t->asked);
@@ -510,6 +518,7 @@ static enum flow_rc keep_start(struct flow *f)
         .prompt_tokens = counted ? usage->prompt_tokens : -1,
         .completion_tokens = counted ? usage->completion_tokens : -1,
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
+        .receipt = t->model && !t->notice ? receipt_make(t) : STR("{}"),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
     };

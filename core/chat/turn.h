@@ -50,6 +50,8 @@ struct turn {
     const struct model *model; /* that answers; while none does, the first of the route */
     struct model_answer answer;
     struct route_log asked; /* all that were asked for it */
+    uint64_t asked_ms;
+    size_t history_seen, history_left_out; /* messages */
     struct timer typing;
 
     struct str reply; /* what the person gets */

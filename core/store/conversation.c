@@ -112,6 +112,19 @@ void store_history(struct store *s, struct op *op, struct uuid conversation, int
     pg_query(s->pg, op, &history_stmt, v, 2, rows);
 }
 
+static const struct pg_stmt receipt_stmt = {
+    "receipt",
+    "SELECT coalesce(m.metadata -> 'receipt', '{}'), left(m.content, 60) FROM messages m"
+    " WHERE m.conversation_id = $1 AND m.role = 'assistant' ORDER BY m.id DESC OFFSET $2 LIMIT 1"
+};
+
+void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
+                   struct pg_rows *rows)
+{
+    const struct pg_value v[] = { pg_uuid(conversation), pg_int(n - 1) };
+    pg_query(s->pg, op, &receipt_stmt, v, 2, rows);
+}
+
 static const struct pg_stmt last_reply_stmt = {
     "last_reply",
     "SELECT a.content, coalesce((SELECT string_agg(q.content, E'\\n\\n' ORDER BY q.id) FROM messages q"

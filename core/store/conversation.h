@@ -38,6 +38,11 @@ void store_set_model(struct store *s, struct op *op, struct uuid conversation, s
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
                    struct pg_rows *rows);
 
+/* The receipt of a model's reply in the conversation, n = 1 for the newest. Rows: receipt, the
+ * first words of the reply. */
+void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
+                   struct pg_rows *rows);
+
 /* The newest reply of a model in the conversation, and what it answered. Rows: content, question,
  * "{uuid,...}" of the messages answered, pictures ("" = none). */
 void store_last_reply(struct store *s, struct op *op, struct uuid conversation,

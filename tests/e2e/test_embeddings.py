@@ -67,7 +67,7 @@ def test_nobody_can_choose_a_model_that_makes_vectors(world, server):
     assert "test (openai), answers by default" in done.stdout
     gateway.start()
     page, thread = Person(gateway).connect(gateway), new_thread()
-    for text, wanted in [("/models", "- `test` answers here"), ("/model meaning", "I know no model `meaning`"),
+    for text, wanted in [("/models", "- `test` – answers here"), ("/model meaning", "I know no model `meaning`"),
                          ("hello", "echo: hello")]:
         page.say(thread, text)
         wait_until(lambda: wanted in "".join(page.answers(thread)[-1:]), what=wanted)

@@ -71,7 +71,8 @@ static struct {
     char recorded[256];                       /* the last error of a delivery */
     int n_refusals, n_refused;                /* of the rate limit */
     const char *album;                        /* of what is said next; NULL = none */
-    int n_model_errors;                       /* so many questions fail, after their pieces */
+    char receipt[4096], receipt_asked[4096];
+    int n_model_errors; /* so many questions fail, after their pieces */
     enum err_kind model_error;
     const char *last_model;
     char picture_asked[256]; /* the first of the last question: its type and data, or its address */
@@ -157,7 +158,7 @@ static void put(char *to, size_t room, struct str s)
 /* ---- PostgreSQL ---- */
 
 struct cell {
-    char text[1024];
+    char text[4096];
     int64_t i;
     struct uuid u;
 };
@@ -387,6 +388,26 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
     f->n = r->n_parts;
     put(f->text, sizeof f->text, r->parts);
     put(f->text2, sizeof f->text2, r->outcome);
+    put(w.receipt, sizeof w.receipt, r->receipt);
+}
+/* The receipt of what was kept last. */
+static void do_receipt(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (!f->n) return;
+    struct cell *c = row_add(f->rows);
+    cr_assert_lt(strlen(w.receipt_asked), sizeof c[0].text);
+    strcpy(c[0].text, w.receipt_asked);
+    strcpy(c[1].text, "The answer.");
+}
+void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
+                   struct pg_rows *rows)
+{
+    (void)s, (void)conversation;
+    strcpy(w.receipt_asked, w.receipt);
+    struct fake *f = fake(op, do_receipt);
+    f->rows = rows;
+    f->n = n == 1;
 }
 static void do_preview(struct fake *f)
 {
