@@ -75,6 +75,7 @@ static const char *const too_long_phrases[] = {
     "context_length_exceeded",
     "prompt is too long",
     "input length and max_tokens exceed",
+    "input length and `max_tokens` exceed",
     "exceeds the available context size",
     "exceeds the maximum number of tokens",
     "exceeds the context length", /* Ollama */

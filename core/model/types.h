@@ -39,4 +39,14 @@ enum err_kind gemini_embed_encode(const struct model *m, const struct str *texts
                                   struct arena *arena, struct http_request *rq, struct err *why);
 enum err_kind gemini_embed_read(struct json *doc, struct vectors *to, struct err *why);
 
+/* Anthropic's Messages. */
+struct anthropic {
+    struct remote remote; /* base_url: up to and including /v1 */
+    int version;
+    bool stream;
+    double temperature; /* < 0 = not sent */
+};
+enum { ANTHROPIC_2023_06_01, ANTHROPIC_2026_10_21 };
+
+extern const struct model_type model_anthropic;
 extern const struct model_type model_openai, model_responses, model_ollama, model_demo;
