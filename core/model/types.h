@@ -48,5 +48,12 @@ struct anthropic {
 };
 enum { ANTHROPIC_2023_06_01, ANTHROPIC_2026_10_21 };
 
-extern const struct model_type model_anthropic;
+/* Google's Gemini. */
+struct gemini {
+    struct remote remote; /* base_url: up to and including /v1beta */
+    bool stream, picture_urls;
+    double temperature; /* < 0 = not sent */
+};
+
+extern const struct model_type model_anthropic, model_gemini;
 extern const struct model_type model_openai, model_responses, model_ollama, model_demo;
