@@ -29,6 +29,8 @@ struct model_decoder {
 };
 
 static const char *const versions[] = { "2023-06-01", "2026-10-21", NULL };
+enum { THINKING_DEFAULT };
+static const char *const thinking_words[] = { "default", "adaptive", "disabled", NULL };
 
 static const struct conf_field fields[] = {
     REMOTE_FIELDS(anthropic, "https://api.anthropic.com/v1",
@@ -37,6 +39,12 @@ static const struct conf_field fields[] = {
       .words = versions, .help = "Sent as anthropic-version." },
     { "stream", CONF_BOOL, offsetof(struct anthropic, stream), .def = "true",
       .help = "Show the answer while it is written." },
+    { "thinking", CONF_ENUM, offsetof(struct anthropic, thinking), .def = "default",
+      .words = thinking_words, .help = "Whether it thinks first: as it likes, or not at all." },
+    { "cache", CONF_BOOL, offsetof(struct anthropic, cache), .def = "false",
+      .help =
+          "Have the server keep the conversation for five minutes: it costs less to go on with, "
+          "but more to begin." },
     { "temperature", CONF_FLOAT, offsetof(struct anthropic, temperature), .def = "-1", .min = -1,
       .max = 1,
       .help = "0 to 1, sent under version 2023-06-01 only; -1 = the model's own, as newer models "
@@ -190,10 +198,20 @@ static void put_tools(struct json_out *o, const struct model_ask *ask)
     json_close(o, ']');
 }
 
+static void put_type(struct json_out *o, const char *key, const char *type)
+{
+    json_key(o, key);
+    json_open(o, '{');
+    json_field_str(o, "type", str_of(type));
+    json_close(o, '}');
+}
+
 static void put_options(struct json_out *o, const struct anthropic *m, const struct model_ask *ask)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
     json_field_i64(o, "max_tokens", max > 0 ? max : MAX_TOKENS);
+    if (m->thinking != THINKING_DEFAULT) put_type(o, "thinking", thinking_words[m->thinking]);
+    if (m->cache) put_type(o, "cache_control", "ephemeral"); /* the server finds the place */
     if (m->temperature >= 0 && m->version == ANTHROPIC_2023_06_01) {
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);

@@ -26,6 +26,10 @@ struct model_decoder {
     bool has_finished;
 };
 
+enum { THINKING_DEFAULT };
+static const char *const thinking_words[] = { "default", "minimal", "low", "medium", "high", NULL };
+static const char *const thinking_levels[] = { "", "MINIMAL", "LOW", "MEDIUM", "HIGH" };
+
 static const struct conf_field fields[] = {
     REMOTE_FIELDS(gemini, "https://generativelanguage.googleapis.com/v1beta",
                   "Address of the API without /models."),
@@ -34,6 +38,8 @@ static const struct conf_field fields[] = {
     { "picture_urls", CONF_BOOL, offsetof(struct gemini, picture_urls), .def = "true",
       .help = "Let the server fetch pictures of which only the address is known; off for models "
               "that cannot." },
+    { "thinking", CONF_ENUM, offsetof(struct gemini, thinking), .def = "default",
+      .words = thinking_words, .help = "How hard it thinks, for models that let one choose." },
     { "temperature", CONF_FLOAT, offsetof(struct gemini, temperature), .def = "-1", .min = -1,
       .max = 2, .help = "0 to 2; -1 = the model's own." },
     CONF_END,
@@ -223,10 +229,21 @@ static void put_tools(struct json_out *o, const struct model_ask *ask)
     json_close(o, ']');
 }
 
+/* Thoughts are asked for because they show that it is alive; a model that does not think refuses.
+ */
+static void put_thinking(struct json_out *o, const struct gemini *m)
+{
+    json_key(o, "thinkingConfig");
+    json_open(o, '{');
+    json_field_str(o, "thinkingLevel", str_of(thinking_levels[m->thinking]));
+    json_field_bool(o, "includeThoughts", true);
+    json_close(o, '}');
+}
+
 static void put_options(struct json_out *o, const struct gemini *m, const struct model_ask *ask)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
-    if (max <= 0 && m->temperature < 0) return;
+    if (max <= 0 && m->temperature < 0 && m->thinking == THINKING_DEFAULT) return;
     json_key(o, "generationConfig");
     json_open(o, '{');
     if (max > 0) json_field_i64(o, "maxOutputTokens", max);
@@ -234,6 +251,7 @@ static void put_options(struct json_out *o, const struct gemini *m, const struct
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }
+    if (m->thinking != THINKING_DEFAULT) put_thinking(o, m);
     json_close(o, '}');
 }
 

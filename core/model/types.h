@@ -42,8 +42,8 @@ enum err_kind gemini_embed_read(struct json *doc, struct vectors *to, struct err
 /* Anthropic's Messages. */
 struct anthropic {
     struct remote remote; /* base_url: up to and including /v1 */
-    int version;
-    bool stream;
+    int version, thinking;
+    bool stream, cache;
     double temperature; /* < 0 = not sent */
 };
 enum { ANTHROPIC_2023_06_01, ANTHROPIC_2026_10_21 };
@@ -52,6 +52,7 @@ enum { ANTHROPIC_2023_06_01, ANTHROPIC_2026_10_21 };
 struct gemini {
     struct remote remote; /* base_url: up to and including /v1beta */
     bool stream, picture_urls;
+    int thinking;
     double temperature; /* < 0 = not sent */
 };
 

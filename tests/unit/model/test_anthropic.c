@@ -379,6 +379,8 @@ Test(anthropic, encodes_what_is_configured)
     codec_expect_json(json_get(doc, "temperature"), "0.5");
     codec_expect_json(json_get(doc, "max_tokens"), "7");
     cr_expect_not(json_get(doc, "stream"));
+    cr_expect_not(json_get(doc, "thinking"));
+    cr_expect_not(json_get(doc, "cache_control"));
     json_free(doc);
     cr_expect_null(codec_header(&rq, "x-api-key", &arena));
     cr_expect_null(codec_header(&rq, "Accept", &arena));
@@ -386,11 +388,15 @@ Test(anthropic, encodes_what_is_configured)
 
     /* The later version refuses sampling; the server demands a maximum. */
     anthropic.version = ANTHROPIC_2026_10_21;
+    anthropic.thinking = 1;
+    anthropic.cache = true;
     anthropic.remote.base.max_tokens = 0;
     ask.max_tokens = 0;
     doc = encoded(&ask);
     cr_expect_not(json_get(doc, "temperature"));
     codec_expect_json(json_get(doc, "max_tokens"), "8192");
+    codec_expect_json(json_get(doc, "thinking"), "{\"type\":\"adaptive\"}");
+    codec_expect_json(json_get(doc, "cache_control"), "{\"type\":\"ephemeral\"}");
     json_free(doc);
     cr_expect_str_eq(codec_header(&rq, "anthropic-version", &arena), "2026-10-21");
     arena_done(&arena);

@@ -349,6 +349,12 @@ Test(gemini, encodes_what_is_configured)
     doc = encoded(&ask);
     cr_expect_not(json_get(doc, "generationConfig"));
     json_free(doc);
+
+    gemini.thinking = 2;
+    doc = encoded(&ask);
+    codec_expect_json(json_get(doc, "generationConfig"),
+                      "{\"thinkingConfig\":{\"thinkingLevel\":\"LOW\",\"includeThoughts\":true}}");
+    json_free(doc);
     arena_done(&arena);
 }
 
