@@ -9,8 +9,10 @@
 
 #define KEYS_MAX 48
 
-const struct model_type *const model_types[] = { &model_openai, &model_responses, &model_ollama,
-                                                 &model_demo, NULL };
+const struct model_type *const model_types[] = {
+    &model_openai, &model_responses, &model_anthropic, &model_gemini, &model_ollama, &model_demo,
+    NULL,
+};
 
 const struct conf_field model_fields[] = {
     { "name", CONF_STR, offsetof(struct model, name),

@@ -39,4 +39,22 @@ enum err_kind gemini_embed_encode(const struct model *m, const struct str *texts
                                   struct arena *arena, struct http_request *rq, struct err *why);
 enum err_kind gemini_embed_read(struct json *doc, struct vectors *to, struct err *why);
 
+/* Anthropic's Messages. */
+struct anthropic {
+    struct remote remote; /* base_url: up to and including /v1 */
+    int version, thinking;
+    bool stream, cache;
+    double temperature; /* < 0 = not sent */
+};
+enum { ANTHROPIC_2023_06_01, ANTHROPIC_2026_10_21 };
+
+/* Google's Gemini. */
+struct gemini {
+    struct remote remote; /* base_url: up to and including /v1beta */
+    bool stream, picture_urls;
+    int thinking;
+    double temperature; /* < 0 = not sent */
+};
+
+extern const struct model_type model_anthropic, model_gemini;
 extern const struct model_type model_openai, model_responses, model_ollama, model_demo;

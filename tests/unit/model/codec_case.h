@@ -3,6 +3,7 @@
  * whole and in pieces of several sizes, each must come out the same.
  */
 #pragma once
+#include "core/base/json.h"
 #include "core/base/utf8.h"
 #include "core/model/model.h"
 #include <criterion/criterion.h>
@@ -143,4 +144,49 @@ static inline void codec_expect_before_end(const struct model *m, const char *fo
     m->type->decoder_free(d);
     codec_taken_done(&t);
     buf_done(&in);
+}
+
+/* ---- what is asked ---- */
+
+static inline void codec_expect_json(struct json *v, const char *want)
+{
+    struct buf got = BUF_INIT(65536);
+    json_write(v, &got);
+    cr_expect_str_eq(got.p, want);
+    buf_done(&got);
+}
+
+/* NULL: none of that name is sent. */
+static inline const char *codec_header(const struct http_request *rq, const char *name,
+                                       struct arena *arena)
+{
+    for (size_t i = 0; i < rq->n_headers; i++)
+        if (str_eq(rq->headers[i].name, str_of(name)))
+            return arena_cstr(arena, rq->headers[i].value);
+    return NULL;
+}
+
+/* ---- refusals ---- */
+
+struct codec_refusal {
+    int status;
+    const char *body;
+    uint32_t hint_ms;
+    enum err_kind kind;
+    uint32_t wait_ms;
+    const char *text;
+};
+
+static inline void codec_expect_refusals(const struct model_type *type,
+                                         const struct codec_refusal *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct err why;
+        enum err_kind kind = type->refusal(r[i].status, str_of(r[i].body), r[i].hint_ms, &why);
+        cr_expect_eq(kind, r[i].kind, "%zu: %u", i, kind);
+        cr_expect_eq(why.kind, kind);
+        cr_expect_str_eq(why.msg, r[i].text);
+        cr_expect_eq(why.retry_after_ms, r[i].wait_ms, "%zu: %u", i, why.retry_after_ms);
+    }
+    cr_expect_eq(type->refusal(404, STR_NONE, 0, NULL), ERR_NOT_FOUND);
 }

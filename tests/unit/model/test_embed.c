@@ -23,14 +23,10 @@ static struct ollama ollama = {
     .remote.api_key = "",
     .keep_alive = "5m",
 };
-/* Its codec is registered elsewhere; only its two functions are used. */
-static const struct model_type gemini_type = { .name = "gemini",
-                                               .embed_encode = gemini_embed_encode,
-                                               .embed_read = gemini_embed_read };
-static struct remote gemini = {
-    .base = { .type = &gemini_type, .name = "g", .model = "models/embed-1" },
-    .base_url = "https://g.example/v1beta",
-    .api_key = "key",
+static struct gemini gemini = {
+    .remote.base = { .type = &model_gemini, .name = "g", .model = "models/embed-1" },
+    .remote.base_url = "https://g.example/v1beta",
+    .remote.api_key = "key",
 };
 
 /* ---- answers ---- */
@@ -69,8 +65,8 @@ Test(embed, good_answers)
         { &model_openai, "openai_one.json", 1, 3, 7, { 0.6f, -0.8f, 0 } },
         { &model_ollama, "ollama.json", 2, 3, 8, { 0.6f, -0.8f, 0, 1, 0, 0 } },
         { &model_ollama, "ollama_old.json", 1, 3, -1, { 0.6f, -0.8f, 0 } },
-        { &gemini_type, "gemini.json", 2, 3, -1, { 0.6f, -0.8f, 0, 1, 0, 0 } },
-        { &gemini_type, "gemini_counts.json", 2, 3, 9, { 0.6f, -0.8f, 0, 1, 0, 0 } },
+        { &model_gemini, "gemini.json", 2, 3, -1, { 0.6f, -0.8f, 0, 1, 0, 0 } },
+        { &model_gemini, "gemini_counts.json", 2, 3, 9, { 0.6f, -0.8f, 0, 1, 0, 0 } },
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
         struct model_vectors v = { 0 };
@@ -111,8 +107,8 @@ Test(embed, bad_answers)
         { &model_openai, "openai_not_an_object.json", "0 vectors for 2 texts" },
         { &model_ollama, "ollama_old.json", "1 vectors for 2 texts" },
         { &model_ollama, "gemini.json", "vector 0 is none" },
-        { &gemini_type, "gemini_null.json", "vector 1 is none" },
-        { &gemini_type, "ollama.json", "vector 0 is none" },
+        { &model_gemini, "gemini_null.json", "vector 1 is none" },
+        { &model_gemini, "ollama.json", "vector 0 is none" },
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct model_vectors v = { 0 };
@@ -153,14 +149,14 @@ Test(embed, questions)
     expect_body(&ollama.remote.base, "http://127.0.0.1:11434/api/embed",
                 "{\"model\":\"nomic\",\"truncate\":false,\"keep_alive\":\"5m\","
                 "\"input\":[\"one \\\"1\\\"\",\"two\"]}");
-    expect_body(&gemini.base, "https://g.example/v1beta/models/embed-1:batchEmbedContents",
+    expect_body(&gemini.remote.base, "https://g.example/v1beta/models/embed-1:batchEmbedContents",
                 "{\"requests\":[{\"model\":\"models/embed-1\",\"content\":{\"parts\":[{\"text\":"
                 "\"one \\\"1\\\"\"}]}},{\"model\":\"models/embed-1\",\"content\":{\"parts\":[{"
                 "\"text\":\"two\"}]}}]}");
     cr_expect(str_eq(rq.headers[1].value, STR("key")));
-    gemini.base.dimensions = 64;
+    gemini.remote.base.dimensions = 64;
     struct err why;
-    cr_assert_eq(gemini_embed_encode(&gemini.base, texts, 1, &arena, &rq, &why), ERR_NONE);
+    cr_assert_eq(gemini_embed_encode(&gemini.remote.base, texts, 1, &arena, &rq, &why), ERR_NONE);
     cr_expect_neq(str_find(rq.body, STR("]},\"outputDimensionality\":64}]}")), SIZE_MAX);
     arena_done(&arena);
 }
