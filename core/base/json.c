@@ -154,3 +154,27 @@ struct json *json_at(struct json *arr, size_t i)
 {
     return i < json_length(arr) ? out(json_object_array_get_idx(in(arr), i)) : NULL;
 }
+
+bool json_next(struct json *obj, struct json_member *m)
+{
+    const struct lh_entry *e = m->at;
+    if (!m->begun)
+        e = json_is_object(obj) ? json_object_get_object(in(obj))->head : NULL;
+    else if (e)
+        e = e->next;
+    m->begun = true;
+    m->at = e;
+    if (!e) return false;
+    m->key = str_of(lh_entry_k(e));
+    m->value = out(lh_entry_v(e));
+    return true;
+}
+
+bool json_text(struct json *v, struct buf *to)
+{
+    if (!v) return buf_add_cstr(to, "null");
+    size_t n;
+    const char *text = json_object_to_json_string_length(
+        in(v), JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
+    return text && buf_add(to, str_from(text, n));
+}
