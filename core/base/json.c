@@ -137,12 +137,16 @@ bool json_get_f64(struct json *obj, const char *key, double *ret)
     return true;
 }
 
+bool json_flag(struct json *v, bool *ret)
+{
+    if (!json_object_is_type(in(v), json_type_boolean)) return false;
+    *ret = json_object_get_boolean(in(v));
+    return true;
+}
+
 bool json_get_bool(struct json *obj, const char *key, bool *ret)
 {
-    struct json_object *v = in(json_get(obj, key));
-    if (!json_object_is_type(v, json_type_boolean)) return false;
-    *ret = json_object_get_boolean(v);
-    return true;
+    return json_flag(json_get(obj, key), ret);
 }
 
 size_t json_length(struct json *arr)

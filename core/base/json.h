@@ -36,6 +36,7 @@ bool json_is_object(struct json *v);
 bool json_is_array(struct json *v);
 bool json_str(struct json *v, struct str *ret); /* the value itself as a string */
 bool json_i64(struct json *v, int64_t *ret);
+bool json_flag(struct json *v, bool *ret);
 size_t json_length(struct json *arr);             /* 0 when not an array */
 struct json *json_at(struct json *arr, size_t i); /* NULL: out of range or null */
 
