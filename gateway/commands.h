@@ -11,3 +11,4 @@ int check_main(const char *conf_path, char **args);
 int conf_main(const char *conf_path, char **args);
 int approve_main(const char *conf_path, char **args);
 int steps_main(const char *conf_path, char **args);
+int tools_main(const char *conf_path, char **args);

@@ -14,6 +14,8 @@ static const struct subcommand {
     { "check", "look whether everything that the configuration names works", check_main },
     { "conf", "print the example configuration: every key, default and help", conf_main },
     { "approve", "CODE [admin]: let in whoever was given the code", approve_main, 2 },
+    { "tools", "[list [CHANNEL] | call NAME JSON]: see and try what models may call", tools_main,
+      3 },
     { "steps", "print the named steps of all flows, as PARLEY_ABORT_AT takes them", steps_main },
 };
 #define N_SUBCOMMANDS (sizeof subcommands / sizeof *subcommands)

@@ -28,6 +28,7 @@ struct conf_list {
     size_t n;
     const char **v;
 };
+bool conf_list_has(const struct conf_list *list, struct str word);
 
 #define CONF_REQUIRED   1u /* absent, or an empty text = refused */
 #define CONF_RELOADABLE 2u /* SIGHUP applies it */
@@ -97,7 +98,7 @@ void conf_example(struct buf *to, const char *section, const char *help,
 /*
  * Write one group of a list, all of it commented out, its values active once it is not:
  * the caller writes "# channels = (" before the first and "# );" behind the last.
- * type     the group's `type` key
+ * type     the group's `type` key; NULL: such groups have none
  * last     no other group follows: a comma would be a syntax error
  */
 void conf_example_item(struct buf *to, const char *type, const char *help,

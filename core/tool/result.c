@@ -67,7 +67,8 @@ static void add_bytes(struct text *t, struct json *obj, const char *key)
     struct str data = STR_NONE;
     char text[48];
     json_get_str(obj, key, &data);
-    int n = snprintf(text, sizeof(text), ", %zu bytes, not shown]", data.n / 4 * 3);
+    while (str_ends(data, STR("="))) data.n--;
+    int n = snprintf(text, sizeof(text), ", %zu bytes, not shown]", data.n * 3 / 4);
     add(t, str_from(text, (size_t)n));
 }
 
