@@ -12,7 +12,7 @@
 /* One message to send. */
 struct wire_ask {
     int64_t id;         /* of a request; 0 = a notification: no answer comes */
-    const char *method; /* "tools/call" */
+    const char *method; /* "tools/call"; a static text, as is version */
     struct str body;    /* copied */
     uint32_t timeout_ms;
     /* HTTP only, and copied: */

@@ -31,7 +31,7 @@ struct exchange {
     struct op *op; /* NULL: nobody waits (any more) */
     struct wire_answer *answer;
     int64_t id;
-    const char *method;
+    const char *method, *version; /* of the ask; static texts */
     bool modern, answered;
     struct op http_op;
     struct http_request rq;
@@ -99,7 +99,9 @@ static void reply_to(struct wire_http *w, const struct exchange *x, const struct
 {
     _cleanup_(buf_done) struct buf body = BUF_INIT(4096);
     rpc_put_reply(&body, m->raw_id, m->method);
-    const struct wire_ask ask = { .method = "", .body = buf_str(&body), .modern = x->modern };
+    const struct wire_ask ask = {
+        .method = "", .body = buf_str(&body), .version = x->version, .modern = x->modern
+    };
     if (!body.full) side_post(w, &ask);
 }
 
@@ -206,9 +208,22 @@ static void take_receipt(struct exchange *x)
     }
 }
 
+/* Closing the connection says it in the modern era only. */
+static void tell_cancelled(struct wire_http *w, const struct exchange *x)
+{
+    _cleanup_(buf_done) struct buf body = BUF_INIT(1024);
+    const char *method = "notifications/cancelled";
+    bool is_handshake = strcmp(x->method, "initialize") == 0;
+    if (x->modern || !x->id || x->answered || is_handshake) return;
+    rpc_put_cancelled(&body, x->id, "the answer is not wanted any longer");
+    const struct wire_ask ask = { .method = method, .body = buf_str(&body), .version = x->version };
+    side_post(w, &ask);
+}
+
 static void on_http_done(struct op *op)
 {
     struct exchange *x = container_of(op, struct exchange, http_op);
+    if (op->err.kind == ERR_TIMEOUT) tell_cancelled(x->w, x);
     struct err why = op->err;
     if (why.kind == ERR_NONE && x->is_stream) sse_end(&x->sse, &why);
     if (why.kind == ERR_NONE && x->is_stream && !x->answered && x->id)
@@ -259,6 +274,7 @@ static struct exchange *exchange_new(struct wire_http *w, struct op *op, const s
                             .answer = ret,
                             .id = ask->id,
                             .method = ask->method,
+                            .version = ask->version,
                             .modern = ask->modern,
                             .linger.fire = on_linger };
     arena_init(&x->arena);
@@ -299,18 +315,12 @@ static void side_post(struct wire_http *w, const struct wire_ask *ask)
     exchange_begin(exchange_new(w, NULL, &side, NULL), "POST", &side);
 }
 
-/* Closing the connection says it in the modern era only. */
 static void ask_drop(struct op *op)
 {
     struct exchange *x = op->impl;
-    struct wire_http *w = x->w;
-    _cleanup_(buf_done) struct buf body = BUF_INIT(1024);
-    bool tell = !x->modern && x->id && *x->method && strcmp(x->method, "initialize") != 0;
     x->op = NULL;
-    rpc_put_cancelled(&body, x->id, "the answer is not wanted any longer");
+    tell_cancelled(x->w, x);
     exchange_free(x);
-    const struct wire_ask ask = { .method = "notifications/cancelled", .body = buf_str(&body) };
-    if (tell) side_post(w, &ask);
 }
 
 static const struct op_kind ask_kind = { "mcp.http", ask_drop };

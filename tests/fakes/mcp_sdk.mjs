@@ -16,7 +16,7 @@ const { z } = await import(pathToFileURL(require.resolve("zod")));
 const text = (t) => ({ content: [{ type: "text", text: t }] });
 
 function make() {
-    const server = new McpServer({ name: "sdk", version: "1.0.0" });
+    const server = new McpServer({ name: "sdk", version: "1.0.0" }, { capabilities: { logging: {} } });
     server.registerTool("add", { description: "Adds two numbers.", inputSchema: { a: z.number(), b: z.number() } }, async ({ a, b }) => text(String(a + b)));
     server.registerTool("fail", { description: "Always fails.", inputSchema: {} }, async () => {
         throw new Error("it cannot be done");
