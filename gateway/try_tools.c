@@ -56,11 +56,13 @@ static int list(struct bench *b, const char *channel)
 {
     size_t n;
     struct arena arena;
-    _cleanup_(buf_done) struct buf report = BUF_INIT(1 << 20);
     arena_init(&arena);
     const struct model_tool *tools = tools_list(b->tools, channel, &arena, &n);
-    tools_report(b->tools, &report);
-    printf("%.*s", STR_ARG(buf_str(&report)));
+    for (size_t i = 0; i < tools_servers(b->tools); i++) {
+        _cleanup_(buf_done) struct buf state = BUF_INIT(1024);
+        tools_report(b->tools, i, &state);
+        printf("%.*s\n", STR_ARG(buf_str(&state)));
+    }
     for (size_t i = 0; i < n; i++)
         printf("\n%.*s%s\n  %.*s\n  %.*s\n", STR_ARG(tools[i].name),
                tools_needs_approval(b->tools, tools[i].name) ? " (needs approval)" : "",

@@ -240,16 +240,17 @@ size_t tools_accept(struct tools *t, const char *server)
     return n;
 }
 
-void tools_report(const struct tools *t, struct buf *to)
+bool tools_report(const struct tools *t, size_t i, struct buf *to)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        const struct server *s = &t->servers[i];
-        if (s->listed)
-            buf_addf(to, "%s: %zu tools, %s, version %s\n", s->conf.name, s->catalog.n,
-                     *s->conf.url ? "HTTP" : "a program", s->version);
-        else
-            buf_addf(to, "%s\n", s->n_failed ? s->last.msg : "not connected");
-    }
+    const struct server *s = &t->servers[i];
+    if (s->listed)
+        buf_addf(to, "%s: %zu tools, %s, version %s", s->conf.name, s->catalog.n,
+                 *s->conf.url ? "HTTP" : "a program", s->version);
+    else if (s->n_failed)
+        buf_add_cstr(to, s->last.msg);
+    else
+        buf_addf(to, "%s: not connected", s->conf.name);
+    return s->listed;
 }
 
 /* ---- all of them: ready, end ---- */

@@ -64,8 +64,9 @@ void tools_describe(const struct tools *t, const struct model_call *call, struct
 /* A person accepts changed definitions of a server (NULL: of all). Returns how many there were. */
 size_t tools_accept(struct tools *t, const char *server);
 
-/* One line a server, for people: its state and how many tools. */
-void tools_report(const struct tools *t, struct buf *to);
+/* The state of server i < tools_servers, for people: one line without its end. False: it cannot be
+ * used. */
+bool tools_report(const struct tools *t, size_t i, struct buf *to);
 /* End all sessions: a second at most, never fails. Then tools_close. */
 void tools_end(struct tools *t, struct op *op);
 /* The list "tools" of the example configuration. */
