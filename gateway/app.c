@@ -29,7 +29,8 @@ static enum err_kind open_network(struct app *app, struct err *why)
         return err_add(why, "client: ");
     const struct ws_client_conf ws = { .ca_file = s->client.ca_file };
     if (ws_clients_open(&app->loop, &ws, &app->ws, why)) return err_add(why, "client: ");
-    return models_open(&app->loop, app->client, s->doc, &app->models, why);
+    if (models_open(&app->loop, app->client, s->doc, &app->models, why)) return why->kind;
+    return tools_open(&app->loop, app->client, &s->mcp, s->doc, &app->tools, why);
 }
 
 static enum err_kind open_chat(struct app *app, struct err *why)
@@ -89,6 +90,7 @@ void app_close(struct app *app)
         chat_close(&app->chat);
     }
     if (app->server) http_server_close(app->server);
+    if (app->tools) tools_close(app->tools);
     if (app->models) models_close(app->models);
     if (app->ws) ws_clients_close(app->ws);
     if (app->client) http_client_close(app->client);

@@ -18,6 +18,7 @@ struct app {
     struct http_client *client;
     struct ws_clients *ws;
     struct models *models;
+    struct tools *tools;
     struct http_server *server; /* NULL until app_listen */
     char local_url[300];        /* where it listens, for when there is no public address */
     struct chat chat;

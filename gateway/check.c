@@ -11,6 +11,7 @@
 
 #define DISK_LOW_BYTES (UINT64_C(1) << 30)
 #define PG_VERSION_MIN 150000
+#define TOOLS_READY_MS 30000
 
 enum verdict { OK, WARN, FAIL };
 
@@ -115,6 +116,21 @@ static void check_models(struct check *c)
         say(c, OK, "model", "%s (%s), makes vectors", m->name, m->type->name);
 }
 
+static void check_tools(struct check *c)
+{
+    struct op op;
+    op_init(&op, &c->app.loop, on_app_op);
+    tools_ready(c->app.tools, NULL, TOOLS_READY_MS, &op);
+    app_wait(&c->app, &op);
+    for (size_t i = 0; i < tools_servers(c->app.tools); i++) {
+        _cleanup_(buf_done) struct buf state = BUF_INIT(1024);
+        bool up = tools_report(c->app.tools, i, &state);
+        say(c, up ? OK : WARN, "tools", "%.*s", STR_ARG(buf_str(&state)));
+    }
+    tools_end(c->app.tools, &op);
+    app_wait(&c->app, &op);
+}
+
 static void check_channel(struct check *c, struct channel *ch)
 {
     struct op op;
@@ -147,6 +163,7 @@ int check_main(const char *conf_path, char **args)
     check_redis(c);
     check_disk(c);
     check_models(c);
+    check_tools(c);
     list_each (it, next, &c->app.chat.channels)
         check_channel(c, container_of(it, struct channel, link));
     app_close(&c->app);

@@ -14,3 +14,4 @@ int conf_main(const char *conf_path, char **args);
 int approve_main(const char *conf_path, char **args);
 int steps_main(const char *conf_path, char **args);
 int embed_main(const char *conf_path, char **args);
+int tools_main(const char *conf_path, char **args);

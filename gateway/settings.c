@@ -61,12 +61,14 @@ static const struct section {
       offsetof(struct settings, client) },
     { "chat", "How conversations are answered.", chat_conf_fields,
       offsetof(struct settings, chat) },
+    { "mcp", "Tools that models may call; the servers are in the list \"tools\".", mcp_conf_fields,
+      offsetof(struct settings, mcp) },
 };
 #define N_SECTIONS (sizeof sections / sizeof *sections)
 
-static const char *const known_keys[] = { "gateway", "log",      "postgres", "redis",
-                                          "http",    "client",   "chat",     "models",
-                                          "routes",  "channels", NULL };
+static const char *const known_keys[] = { "gateway", "log",      "postgres", "redis",  "http",
+                                          "client",  "chat",     "models",   "routes", "tools",
+                                          "mcp",     "channels", NULL };
 
 static enum err_kind read_sections(struct settings *s, struct err *why)
 {
@@ -121,6 +123,7 @@ bool settings_example(struct buf *to)
         conf_example(to, sections[i].name, sections[i].help, sections[i].fields);
     models_example(to);
     routes_example(to);
+    tools_example(to);
     channels_example(to);
     return !to->full;
 }

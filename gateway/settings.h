@@ -8,6 +8,7 @@
 #include "core/net/http_server.h"
 #include "core/net/pg.h"
 #include "core/net/redis.h"
+#include "core/tool/tools.h"
 
 struct log_conf {
     int level, format;
@@ -27,10 +28,12 @@ struct settings {
     struct http_server_conf http;
     struct http_client_conf client;
     struct chat_conf chat;
+    struct mcp_conf mcp;
     struct settings *older; /* an earlier reload, whose strings may still be in use */
 };
 
-/* path NULL = defaults only. Sections "models" and "channels" are read by those who open them. */
+/* path NULL = defaults only. Sections "models", "tools" and "channels" are read by those who open
+ * them. */
 enum err_kind settings_load(const char *path, struct settings **ret, struct err *why);
 void settings_free(struct settings *s); /* NULL is fine */
 

@@ -567,6 +567,13 @@ static size_t size_of(enum conf_type type)
     return 0;
 }
 
+bool conf_list_has(const struct conf_list *list, struct str word)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (str_eq(str_of(list->v[i]), word)) return true;
+    return false;
+}
+
 void conf_apply(const struct conf_field *fields, void *to, const void *from)
 {
     for (; fields->key; fields++)

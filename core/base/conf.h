@@ -28,6 +28,7 @@ struct conf_list {
     size_t n;
     const char **v;
 };
+bool conf_list_has(const struct conf_list *list, struct str word);
 
 #define CONF_REQUIRED   1u /* absent, or an empty text = refused */
 #define CONF_RELOADABLE 2u /* SIGHUP applies it */

@@ -63,7 +63,7 @@ static void add_variable(struct buf *to, const struct style *style, const char *
 {
     buf_add_cstr(to, "\"env:");
     add_upper(to, style->name);
-    buf_add_char(to, '_');
+    if (*style->name) buf_add_char(to, '_');
     add_upper(to, key);
     buf_add_char(to, '"');
 }
@@ -126,7 +126,7 @@ void conf_example(struct buf *to, const char *section, const char *help,
 void conf_example_item(struct buf *to, const char *type, const char *help,
                        const struct conf_field *fields, bool last)
 {
-    const struct style style = { "#         ", "#\n", "", type };
+    const struct style style = { "#         ", "#\n", "", type ? type : "" };
 
     add_comment(to, "#     ", str_of(help));
     buf_add_cstr(to, "#     {\n");

@@ -141,12 +141,16 @@ bool json_get_f64(struct json *obj, const char *key, double *ret)
     return json_f64(json_get(obj, key), ret);
 }
 
+bool json_flag(struct json *v, bool *ret)
+{
+    if (!json_object_is_type(in(v), json_type_boolean)) return false;
+    *ret = json_object_get_boolean(in(v));
+    return true;
+}
+
 bool json_get_bool(struct json *obj, const char *key, bool *ret)
 {
-    struct json_object *v = in(json_get(obj, key));
-    if (!json_object_is_type(v, json_type_boolean)) return false;
-    *ret = json_object_get_boolean(v);
-    return true;
+    return json_flag(json_get(obj, key), ret);
 }
 
 size_t json_length(struct json *arr)
@@ -157,6 +161,21 @@ size_t json_length(struct json *arr)
 struct json *json_at(struct json *arr, size_t i)
 {
     return i < json_length(arr) ? out(json_object_array_get_idx(in(arr), i)) : NULL;
+}
+
+bool json_next(struct json *obj, struct json_member *m)
+{
+    const struct lh_entry *e = m->at;
+    if (!m->begun)
+        e = json_is_object(obj) ? json_object_get_object(in(obj))->head : NULL;
+    else if (e)
+        e = e->next;
+    m->begun = true;
+    m->at = e;
+    if (!e) return false;
+    m->key = str_of(lh_entry_k(e));
+    m->value = out(lh_entry_v(e));
+    return true;
 }
 
 bool json_write(struct json *v, struct buf *to)

@@ -37,10 +37,21 @@ bool json_is_array(struct json *v);
 bool json_str(struct json *v, struct str *ret); /* the value itself as a string */
 bool json_i64(struct json *v, int64_t *ret);
 bool json_f64(struct json *v, double *ret);
+bool json_flag(struct json *v, bool *ret);
 size_t json_length(struct json *arr);             /* 0 when not an array */
 struct json *json_at(struct json *arr, size_t i); /* NULL: out of range or null */
 
-/* Append the value as JSON text; NULL: "null". False: `to` is full. */
+/* The members of an object in their order: struct json_member m = { 0 }; while (json_next(o, &m))
+ */
+struct json_member {
+    struct str key;     /* a view into the document */
+    struct json *value; /* NULL: null */
+    const void *at;     /* of json_next's own */
+    bool begun;
+};
+bool json_next(struct json *obj, struct json_member *m); /* false: no more, or not an object */
+
+/* Append the value as JSON text without white space; NULL: "null". False: `to` is full. */
 bool json_write(struct json *v, struct buf *to);
 
 /* Writing: commas and escapes are the writer's business. Errors stick in the buf (`full`). */

@@ -92,10 +92,8 @@ static void socket_watch(struct curl_socket *s)
  * Curl 7.88 closes a socket that never got connected behind our back, and may get the same number
  * for the next address without a new word about what it waits for: the wish is inherited.
  */
-static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+curl_socket_t curl_loop_socket(struct curl_loop *cl, const struct curl_sockaddr *a)
 {
-    (void)purpose;
-    struct curl_loop *cl = ctx;
     int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
     if (fd < 0) return CURL_SOCKET_BAD;
     struct curl_socket *stale = socket_find(cl, fd);
@@ -110,6 +108,12 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     metric_add(&connects, 1);
     metric_add(&connections, 1);
     return fd;
+}
+
+static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    (void)purpose;
+    return curl_loop_socket(ctx, a);
 }
 
 static int on_close_socket(void *ctx, curl_socket_t fd)

@@ -29,3 +29,5 @@ bool curl_loop_open(struct curl_loop *cl, struct loop *loop, bool (*settle)(stru
 void curl_loop_close(struct curl_loop *cl);
 /* Once for each easy handle: its sockets are opened and closed through us. */
 void curl_loop_adopt(struct curl_loop *cl, CURL *easy);
+/* What curl_loop_adopt sets as CURLOPT_OPENSOCKETFUNCTION, for a function that decides before. */
+curl_socket_t curl_loop_socket(struct curl_loop *cl, const struct curl_sockaddr *a);

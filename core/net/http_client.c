@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/net/curl_loop.h"
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #define CONNECT_MS     10000
@@ -51,7 +52,7 @@ struct transfer {
     uint32_t patience_ms[N_PHASES], total_ms;
     size_t body_max, body_bytes;
     unsigned n_sends;
-    bool delivering, too_large, clipped, finished;
+    bool delivering, too_large, clipped, finished, guarded;
     struct buf piece;
     struct buf lines, url;
     struct curl_slist *nodes;
@@ -236,7 +237,9 @@ static void transfer_done(struct transfer *t, CURLcode rc)
     struct err why = ERR_INIT;
     t->finished = true;
     t->reply->sent = transfer_sent(t);
-    if (rc == CURLE_WRITE_ERROR && t->too_large)
+    if (t->guarded && rc != CURLE_OK)
+        err_set(&why, ERR_REFUSED, "the host's address is not one that may be asked");
+    else if (rc == CURLE_WRITE_ERROR && t->too_large)
         err_set(&why, ERR_LIMIT, "the answer is larger than %zu bytes", t->body_max);
     else if (rc == CURLE_ABORTED_BY_CALLBACK)
         err_set(&why, ERR_UNKNOWN, "the connection was lost after the request was sent");
@@ -247,14 +250,42 @@ static void transfer_done(struct transfer *t, CURLcode rc)
 
 /* -- what curl calls for a transfer; none of it leaves this file -- */
 
+/* Through a proxy the address is the proxy's. */
+static bool is_guarded(const struct transfer *t)
+{
+    return t->rq->guard && !*t->client->proxy;
+}
+
+static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    (void)purpose;
+    struct transfer *t = ctx;
+    t->guarded = is_guarded(t) && !t->rq->guard(&a->addr);
+    return t->guarded ? CURL_SOCKET_BAD : curl_loop_socket(&t->client->curl, a);
+}
+
+/* A connection that another request made, who may have had no guard. */
+static bool peer_allowed(const struct transfer *t, const char *peer)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+    if (!is_guarded(t)) return true;
+    if (inet_pton(AF_INET, peer, &v4.sin_addr) == 1)
+        return t->rq->guard((const struct sockaddr *)&v4);
+    return inet_pton(AF_INET6, peer, &v6.sin6_addr) == 1 &&
+           t->rq->guard((const struct sockaddr *)&v6);
+}
+
 /*
  * A connection is there and the request is about to go out. The second time curl repeats it by
  * itself, because a reused connection broke without an answer: the peer may have acted on it.
  */
 static int on_ready(void *ctx, char *peer, char *local, int peer_port, int local_port)
 {
-    (void)peer, (void)local, (void)peer_port, (void)local_port;
+    (void)local, (void)peer_port, (void)local_port;
     struct transfer *t = ctx;
+    t->guarded = !peer_allowed(t, peer);
+    if (t->guarded) return CURL_PREREQFUNC_ABORT;
     const char *method = t->rq->method;
     bool repeatable = strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
     if (t->n_sends > 0 && !repeatable) return CURL_PREREQFUNC_ABORT;
@@ -401,10 +432,11 @@ static struct transfer *transfer_new(struct http_client *c)
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)TOTAL_MS); /* ours is earlier */
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_PROXY, c->proxy);
-    curl_easy_setopt(e, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
     curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
     curl_loop_adopt(&c->curl, e);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -499,7 +531,8 @@ static void transfer_prepare(struct transfer *t, struct op *op, const struct htt
     t->body_max = rq->reply_max ? rq->reply_max : REPLY_MAX;
     t->body_bytes = 0;
     t->n_sends = 0;
-    t->too_large = t->clipped = t->finished = false;
+    t->too_large = t->clipped = t->finished = t->guarded = false;
+    curl_easy_setopt(t->easy, CURLOPT_NOPROXY, rq->guard ? "" : "localhost,127.0.0.1,::1");
     t->error[0] = '\0';
     buf_init(&ret->body, t->body_max);
 }

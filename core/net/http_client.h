@@ -7,6 +7,7 @@
 #include "core/base/conf.h"
 #include "core/base/err.h"
 #include "core/loop/op.h"
+#include <sys/socket.h>
 
 struct http_header {
     struct str name, value;
@@ -50,6 +51,12 @@ struct http_request {
     enum err_kind (*on_data)(void *ctx, struct str piece, struct err *why);
     void *ctx;
     bool keep_head; /* fill reply->head */
+    /*
+     * Asked for each address before it is connected to, after the name was resolved, and for the
+     * one of a connection that is used again: false refuses it. NULL: any will do. Where a proxy is
+     * configured, all guarded requests go through it, and it is the proxy that must refuse.
+     */
+    bool (*guard)(const struct sockaddr *to);
 };
 
 struct http_reply {
@@ -80,6 +87,7 @@ struct str http_reply_header(const struct http_reply *r, const char *name);
  *            ERR_PROTO    not HTTP
  *            ERR_AUTH     a certificate was refused, theirs or ours
  *            ERR_CONF     the URL or a header cannot be sent
+ *            ERR_REFUSED  rq->guard wants none of the host's addresses
  *            or with what on_data returned
  * Cancel closes the connection (HTTP/1.1) or resets the stream (HTTP/2), without blocking.
  */

@@ -504,6 +504,27 @@ Test(conf, a_full_buffer_is_no_accident)
     cr_assert_gt(enough, 0);
 }
 
+Test(conf, example_of_groups_without_a_type)
+{
+    static const struct conf_field one[] = {
+        { "token", CONF_SECRET, 0, .help = "The token." },
+        CONF_END,
+    };
+    _cleanup_(buf_done) struct buf text = BUF_INIT(1000);
+    conf_example_item(&text, NULL, "One.", one, true);
+    cr_assert_str_eq(text.p, "#     # One.\n#     {\n#         # The token.\n"
+                             "#         token = \"env:TOKEN\";\n#     }\n");
+}
+
+Test(conf, lists_of_words)
+{
+    const char *words[] = { "a", "bc" };
+    const struct conf_list list = { 2, words };
+    cr_expect(conf_list_has(&list, STR("bc")));
+    cr_expect(!conf_list_has(&list, STR("b")));
+    cr_expect(!conf_list_has(&(struct conf_list){ 0, NULL }, STR("")));
+}
+
 Test(conf, a_reload_finds_what_needs_a_restart)
 {
     static const char was[] = "chat = { rate_limit = 5; greeting = \"a\"; };";

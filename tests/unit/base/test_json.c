@@ -375,3 +375,44 @@ Test(json, halves_of_characters_are_mended)
         json_free(doc);
     }
 }
+
+Test(json, members_come_in_their_order)
+{
+    struct json *doc = parsed(STR("{\"b\":1,\"a\":null,\"c\":[true,{}]}"));
+    _cleanup_(buf_done) struct buf seen = BUF_INIT(200);
+    struct json_member m = { 0 };
+    while (json_next(doc, &m)) {
+        buf_addf(&seen, "%.*s=", STR_ARG(m.key));
+        json_write(m.value, &seen);
+        buf_add_char(&seen, ' ');
+    }
+    cr_expect(!json_next(doc, &m), "the end is the end");
+    cr_expect_str_eq(seen.p, "b=1 a=null c=[true,{}] ");
+    struct json_member none = { 0 };
+    cr_expect(!json_next(json_get(doc, "c"), &none), "not an object");
+    cr_expect(!json_next(NULL, &none));
+    json_free(doc);
+}
+
+Test(json, a_value_as_text)
+{
+    static const char *const table[] = {
+        "{}",
+        "[]",
+        "null",
+        "\"a\\n\\\"\xC3\xA4/\"",
+        "{\"a\":{\"b\":[1,-2,0.5,\"\"]}}",
+        "18446744073709551615",
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        _cleanup_(buf_done) struct buf text = BUF_INIT(200);
+        struct json *doc = parsed(str_of(table[i]));
+        cr_expect(json_write(doc, &text));
+        cr_expect_str_eq(text.p, table[i]);
+        json_free(doc);
+    }
+    struct json *doc = parsed(STR("[1,2,3]"));
+    _cleanup_(buf_done) struct buf small = BUF_INIT(6);
+    cr_expect(!json_write(doc, &small) && small.full, "one byte too many");
+    json_free(doc);
+}

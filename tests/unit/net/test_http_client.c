@@ -596,3 +596,40 @@ Test(http_conf, an_unreadable_file_is_refused)
     cr_expect_eq(http_client_open(NULL, &conf, &c, &why), ERR_CONF);
     cr_expect_str_eq(why.msg, "/nonexistent.pem: cannot be read");
 }
+
+static unsigned n_guarded;
+static bool allow;
+
+static bool guard(const struct sockaddr *to)
+{
+    cr_expect_eq(to->sa_family, AF_INET);
+    n_guarded++;
+    return allow;
+}
+
+Test(http_client, guard_refuses_before_connecting)
+{
+    serve(hello);
+    ask(&(struct http_request){ .guard = guard });
+    cr_expect_eq(op.err.kind, ERR_REFUSED, "%s", op.err.msg);
+    cr_expect_eq(n_guarded, 1);
+    cr_expect_eq(stub.n_accepted, 0, "nothing may reach the host, not even a connection");
+    cr_expect(!reply.sent);
+
+    allow = true;
+    ask(&(struct http_request){ .guard = guard });
+    cr_expect_eq(op.err.kind, ERR_NONE, "%s", op.err.msg);
+    cr_expect_eq(reply.status, 200);
+}
+
+Test(http_client, guard_is_asked_about_a_connection_of_others)
+{
+    serve(hello);
+    ask(&(struct http_request){ 0 });
+    cr_assert_eq(op.err.kind, ERR_NONE);
+    ask(&(struct http_request){ .guard = guard });
+    cr_expect_eq(op.err.kind, ERR_REFUSED, "%s", op.err.msg);
+    cr_expect_eq(stub.n_requests, 1);
+    ask(&(struct http_request){ 0 });
+    cr_expect_eq(op.err.kind, ERR_NONE, "a refusal leaves nothing behind");
+}

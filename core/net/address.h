@@ -1,0 +1,19 @@
+/*
+ * address - which IP addresses are of the public internet. Pure.
+ *
+ * Who fetches what a stranger names (a tool server, a picture) must not be led to what only this
+ * machine or its network can reach: other services, routers, the cloud's metadata.
+ */
+#pragma once
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/*
+ * False: loopback, private, link-local (169.254.169.254 among them), shared (100.64.0.0/10),
+ * multicast, reserved or documentation addresses by IANA's special-purpose registries; IPv6
+ * addresses that hold such an IPv4 address (mapped, translated, 6to4, Teredo); any other family.
+ * As http_request.guard.
+ */
+bool address_is_public(const struct sockaddr *a);
+/* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */
+bool address_is_loopback(const struct sockaddr *a);

@@ -1,0 +1,291 @@
+/*
+ * server - see server.h. What it has: wire, era, catalog, pins; and who waits for it. How it is
+ * opened is in server_open.c, a call in server_call.c.
+ */
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/metric.h"
+#include "core/base/retry.h"
+#include "core/net/address.h"
+#include "core/tool/admit.h"
+#include "core/tool/server_impl.h"
+#include <stdio.h>
+
+#define READY_MS        90000  /* all steps of the opening have shorter deadlines */
+#define FRESH_MS        600000 /* a list of which the server says nothing */
+#define FRESH_MIN_MS    60000  /* however short it says */
+#define FRESH_MAX_MS    3600000
+#define SHORT_LIFE_MS   10000 /* a program that ends so soon is broken */
+#define PINS_MAX        1024
+#define PAGES_MAX       20
+#define DESCRIPTION_MAX 2048
+#define SCHEMA_MAX      (16 * 1024)
+
+static const struct retry retry = { 1000, 60000 };
+static struct metric restarts = METRIC(METRIC_COUNTER, "parley_tool_server_exits_total", "",
+                                       "Tool servers' programs that ended by themselves.");
+
+/* A tool as it was first seen. */
+struct server_pin {
+    struct map_node node;
+    uint8_t hash[32];
+    char name[];
+};
+
+/* An op that waits for the opening. */
+struct waiter {
+    struct list link;
+    struct op *op;
+};
+
+const char *server_who(const struct server *s)
+{
+    static char who[80];
+    snprintf(who, sizeof(who), "mcp/%s", s->conf.name);
+    return who;
+}
+
+/* ---- making one ---- */
+
+static void make_headers(struct server *s)
+{
+    size_t n = 0, max = s->conf.headers.n + 1;
+    struct http_header *h = arena_new_array(&s->strings, struct http_header, max);
+    if (*s->conf.token)
+        h[n++] = (struct http_header){ STR("Authorization"),
+                                       arena_printf(&s->strings, "Bearer %s", s->conf.token) };
+    for (size_t i = 0; i < s->conf.headers.n; i++) {
+        struct str value = str_of(s->conf.headers.v[i]), name = str_cut(&value, ':');
+        h[n++] = (struct http_header){ str_trim(name), str_trim(value) };
+    }
+    s->wire_conf.headers = h;
+    s->wire_conf.n_headers = n;
+}
+
+static const char **make_vector(struct server *s, const struct conf_list *list)
+{
+    const char **v = arena_new_array(&s->strings, const char *, list->n + 1);
+    for (size_t i = 0; i < list->n; i++) v[i] = list->v[i];
+    return v;
+}
+
+void server_init(struct server *s, struct loop *loop, struct http_client *http,
+                 const struct server_conf *conf)
+{
+    const struct catalog_limits limits = { PAGES_MAX, (size_t)conf->tools_max, DESCRIPTION_MAX,
+                                           SCHEMA_MAX };
+    *s = (struct server){ .conf = *conf, .loop = loop, .http = http, .next_id = 1 };
+    arena_init(&s->strings);
+    map_init(&s->pins);
+    list_init(&s->calls);
+    list_init(&s->waiters);
+    catalog_init(&s->catalog, s->conf.name, &limits);
+    s->argv = make_vector(s, &conf->command);
+    s->env = make_vector(s, &conf->env);
+    s->wire_conf.url = s->conf.url;
+    if (conf->secure && !admit_is_local(str_of(conf->url))) s->wire_conf.guard = address_is_public;
+    make_headers(s);
+}
+
+void server_done(struct server *s)
+{
+    struct map_node *node;
+    server_stop_calls(s);
+    server_stop_opening(s);
+    const struct err why = { .kind = ERR_CANCELLED, .msg = "shutting down" };
+    server_opened(s, &why);
+    wire_close(s->wire);
+    while ((node = map_any(&s->pins))) {
+        map_drop(&s->pins, node);
+        free(container_of(node, struct server_pin, node));
+    }
+    map_done(&s->pins);
+    catalog_done(&s->catalog);
+    arena_done(&s->strings);
+}
+
+/* ---- its wire ---- */
+
+void server_stale(struct server *s)
+{
+    s->stale = true;
+}
+
+void server_drop_wire(struct server *s)
+{
+    wire_close(s->wire);
+    s->wire = NULL;
+    s->up = false;
+}
+
+static void on_note(void *ctx, struct str method)
+{
+    struct server *s = ctx;
+    if (str_eq(method, STR("notifications/tools/list_changed"))) server_stale(s);
+}
+
+static void count_failure(struct server *s)
+{
+    s->n_failed++;
+    s->retry_at_ms = clock_ms() + retry_delay_ms(&retry, s->n_failed, 0);
+}
+
+static void on_gone(void *ctx)
+{
+    struct server *s = ctx;
+    bool soon = s->up && clock_ms() - s->spawned_at_ms < SHORT_LIFE_MS;
+    metric_add(&restarts, 1);
+    log_warn(server_who(s), "the program ended, starting it again when it is needed", "soon=%d",
+             soon);
+    server_drop_wire(s);
+    s->listed = false;
+    if (!soon) return; /* while it is being opened, that counts */
+    err_set(&s->last, ERR_IO, "%s: the program keeps ending by itself", s->conf.name);
+    count_failure(s);
+}
+
+enum err_kind server_wire(struct server *s, struct err *why)
+{
+    const struct wire_user user = { on_note, on_gone, s };
+    if (s->wire) return ERR_NONE;
+    if (*s->conf.url) {
+        s->wire = wire_http_open(s->loop, s->http, &s->wire_conf, &user);
+        return ERR_NONE;
+    }
+    s->spawned_at_ms = clock_ms();
+    return wire_stdio_open(s->loop, s->argv, s->env, server_who(s), &user, &s->wire, why);
+}
+
+/* ---- who waits ---- */
+
+static void ready_drop(struct op *op)
+{
+    struct waiter *w = op->impl;
+    list_drop(&w->link);
+    free(w);
+}
+
+static const struct op_kind ready_kind = { "mcp.ready", ready_drop };
+
+void server_opened(struct server *s, const struct err *why)
+{
+    if (why) {
+        count_failure(s);
+        s->last = *why;
+    } else {
+        s->n_failed = 0;
+        s->retry_at_ms = 0;
+    }
+    while (!list_empty(&s->waiters)) {
+        struct waiter *w = list_first(&s->waiters, struct waiter, link);
+        if (why)
+            op_fail(w->op, why);
+        else
+            op_finish(w->op);
+        list_drop(&w->link);
+        free(w);
+    }
+}
+
+static bool is_ready(const struct server *s)
+{
+    return s->up && s->wire && s->listed && !s->stale && clock_ms() < s->fresh_until_ms;
+}
+
+void server_ready(struct server *s, struct op *op)
+{
+    bool resting = !s->opening && clock_ms() < s->retry_at_ms;
+    if (is_ready(s) || resting) {
+        op_begin(op, &ready_kind, NULL, 1);
+        if (resting && !is_ready(s))
+            op_fail(op, &s->last);
+        else
+            op_finish(op);
+        return;
+    }
+    struct waiter *w = mem_new(struct waiter);
+    w->op = op;
+    list_push(&s->waiters, &w->link);
+    op_begin(op, &ready_kind, w, READY_MS);
+    if (!s->opening) server_open(s);
+}
+
+/* ---- its tools ---- */
+
+static struct server_pin *pin_of(const struct server *s, struct str name)
+{
+    struct map_node *node = map_get(&s->pins, name);
+    return node ? container_of(node, struct server_pin, node) : NULL;
+}
+
+bool server_tool_changed(const struct server *s, const struct tool *t)
+{
+    const struct server_pin *pin = pin_of(s, t->name);
+    return s->conf.secure && (!pin || memcmp(pin->hash, t->hash, sizeof(t->hash)) != 0);
+}
+
+bool server_allows(const struct server *s, const struct tool *t)
+{
+    return !s->conf.allow.n || conf_list_has(&s->conf.allow, t->name);
+}
+
+static void pin(struct server *s, const struct tool *t)
+{
+    if (s->pins.n == PINS_MAX) return; /* counts as changed: a server that invents names for ever */
+    struct server_pin *p = mem_alloc(sizeof(*p) + t->name.n);
+    memcpy(p->name, t->name.p, t->name.n);
+    memcpy(p->hash, t->hash, sizeof(p->hash));
+    map_put(&s->pins, &p->node, str_from(p->name, t->name.n));
+}
+
+size_t server_accept(struct server *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->catalog.n; i++) {
+        const struct tool *t = &s->catalog.tools[i];
+        struct server_pin *p = pin_of(s, t->name);
+        if (!p || memcmp(p->hash, t->hash, sizeof(p->hash)) == 0) continue;
+        memcpy(p->hash, t->hash, sizeof(p->hash));
+        n++;
+    }
+    return n;
+}
+
+static void report_list(const struct server *s)
+{
+    const struct catalog *c = &s->catalog;
+    log_info(server_who(s), "tools listed", "n=%zu dropped=%zu version=%s", c->n, c->n_dropped,
+             s->version);
+    for (size_t i = 0; i < c->n_dropped && i < CATALOG_DROPPED_MAX; i++)
+        log_warn(server_who(s), "a tool is of no use, leaving it out", "tool=%s",
+                 log_quote(c->dropped[i]));
+    for (size_t i = 0; i < c->n; i++)
+        if (server_tool_changed(s, &c->tools[i]))
+            log_error(server_who(s), "a tool changed its definition, refusing it until a restart",
+                      "tool=%s", log_quote(c->tools[i].name));
+}
+
+void server_take_catalog(struct server *s, struct catalog *fresh)
+{
+    int64_t ttl = fresh->ttl_ms < 0              ? FRESH_MS
+                  : fresh->ttl_ms < FRESH_MIN_MS ? FRESH_MIN_MS
+                  : fresh->ttl_ms > FRESH_MAX_MS ? FRESH_MAX_MS
+                                                 : fresh->ttl_ms;
+    catalog_done(&s->catalog);
+    s->catalog = *fresh;
+    s->listed = true;
+    s->stale = false;
+    s->fresh_until_ms = clock_ms() + (uint64_t)ttl;
+    for (size_t i = 0; i < s->catalog.n; i++)
+        if (!pin_of(s, s->catalog.tools[i].name)) pin(s, &s->catalog.tools[i]);
+    report_list(s);
+}
+
+void server_end(struct server *s, struct op *op)
+{
+    if (s->wire)
+        wire_end(s->wire, op);
+    else
+        op_sleep(op, 0);
+}
