@@ -5,6 +5,7 @@
 #pragma once
 #include "core/base/conf.h"
 #include "core/base/map.h"
+#include "core/chat/budget.h"
 #include "core/chat/channel.h"
 #include "core/loop/flow.h"
 
@@ -57,6 +58,7 @@ struct chat {
     bool draining;
     struct keeper *keeper;
     struct eraser *eraser;
+    struct budgets budgets;
     struct str public_url; /* where the world reaches this process, for addresses in answers */
 };
 

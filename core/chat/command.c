@@ -1,6 +1,7 @@
 /* command: the table of what a person can say with a slash. */
 #include "core/chat/command.h"
 #include "core/base/clock.h"
+#include "core/chat/budget.h"
 #include "core/chat/keeper.h"
 #include "core/chat/link.h"
 #include "core/chat/person.h"
@@ -85,6 +86,18 @@ static enum flow_rc model_run(struct turn *t, struct str args)
 static enum flow_rc model_done(struct turn *t)
 {
     turn_say(t, "From now on `%s` answers in this conversation.", turn_route(t)->name);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc budget_run(struct turn *t, struct str args)
+{
+    (void)args;
+    return budget_view(t);
+}
+
+static enum flow_rc budget_done(struct turn *t)
+{
+    budget_tell(t);
     return FLOW_NEXT;
 }
 
@@ -206,6 +219,7 @@ const struct command commands[] = {
     { "model", "[name]", "shows or chooses the model", false, model_run, model_done },
     { "why", "[N]", "tells how my last answer came about, or the N-th last", false, why_run,
       why_done },
+    { "budget", "", "tells what was spent, and what may be", false, budget_run, budget_done },
     { "models", "", "lists the models", false, models_run, NULL },
     { "status", "", "shows how things are", false, status_run, status_done },
     { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },

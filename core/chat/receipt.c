@@ -3,6 +3,7 @@
 
 #include "core/base/clock.h"
 #include "core/chat/turn.h"
+#include "core/model/prices.h"
 #include <inttypes.h>
 
 #define RECEIPT_MAX 16384
@@ -28,7 +29,7 @@ static void put_usage(struct json_out *o, const struct model_usage *u)
     json_close(o, '}');
 }
 
-static void put_try(struct json_out *o, const struct route_try *t)
+static void put_try(struct json_out *o, const struct turn *turn, const struct route_try *t)
 {
     json_open(o, '{');
     json_field_str(o, "model", str_of(t->model->name));
@@ -43,6 +44,8 @@ static void put_try(struct json_out *o, const struct route_try *t)
         json_field_i64(o, "first_token_ms", t->first_token_ms);
         json_field_i64(o, "ms", t->ms);
         put_usage(o, &t->usage);
+        int64_t cost = price_cost(models_price(turn->chat->models, t->model), &t->usage);
+        if (cost != COST_UNKNOWN) json_field_i64(o, "cost_nano", cost);
     }
     json_close(o, '}');
 }
@@ -57,7 +60,7 @@ struct str receipt_make(struct turn *t)
     json_field_str(&o, "model", str_of(t->model->name));
     json_key(&o, "asked");
     json_open(&o, '[');
-    for (size_t i = 0; i < log->n; i++) put_try(&o, &log->v[i]);
+    for (size_t i = 0; i < log->n; i++) put_try(&o, t, &log->v[i]);
     json_close(&o, ']');
     json_field_str(&o, "midway",
                    str_of(log->replaced    ? "replaced"
@@ -130,6 +133,9 @@ static void tell_try(struct buf *to, struct json *try)
     if (number(try, "tries") > 1) buf_addf(to, " and %" PRId64 " tries", number(try, "tries"));
     buf_add_cstr(to, ", ");
     tell_usage(to, json_get(try, "usage"));
+    struct price_text cost;
+    int64_t nano;
+    if (json_get_i64(try, "cost_nano", &nano)) buf_addf(to, ", %s", price_tell(nano, &cost));
 }
 
 bool receipt_tell(struct json *receipt, struct buf *to)

@@ -10,6 +10,8 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/metric.h"
+#include "core/chat/bill.h"
+#include "core/chat/budget.h"
 #include "core/chat/command.h"
 #include "core/chat/keeper.h"
 #include "core/chat/person.h"
@@ -33,8 +35,10 @@ enum {
     STEP_CONTEXT,
     STEP_HISTORY,
     STEP_PICTURES,
+    STEP_RESERVE,
     STEP_ASK,
     STEP_SETTLE,
+    STEP_CHARGE,
     STEP_KEEP,
     STEP_DELIVER,
     STEP_KEEP_WAIT,
@@ -367,6 +371,21 @@ static enum flow_rc load_pictures_done(struct flow *f)
     return FLOW_NEXT;
 }
 
+/* ---- reserve: the money that the answer may cost ---- */
+
+static enum flow_rc reserve_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    enum flow_rc rc = budget_reserve(t);
+    return rc == FLOW_STOP ? refuse(t, "refused", "no price") : rc;
+}
+
+static enum flow_rc reserve_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    return budget_reserved(t) ? FLOW_NEXT : refuse(t, "refused", "budget");
+}
+
 /* ---- ask: the model writes; the person watches ---- */
 
 static void on_typing(struct timer *timer)
@@ -387,10 +406,8 @@ static void on_restart(void *ctx)
     editor_restart(&((struct turn *)ctx)->editor);
 }
 
-/* The question as this model can take it. */
-static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far)
 {
-    struct turn *t = ctx;
     struct context_read past = t->context;
     if (t->anew && past.n >= 2) past.n -= 2;
     const struct prompt_question question = { t->query, &t->pictures,
@@ -402,7 +419,13 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
         t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
     if (so_far.n) t->history_seen -= 2; /* the question, and half the answer */
     t->history_left_out = past.n - t->history_seen;
+    t->question = ask;
     return ask;
+}
+
+static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+{
+    return turn_question(ctx, m, so_far);
 }
 
 static enum flow_rc ask_start(struct flow *f)
@@ -431,6 +454,7 @@ static enum flow_rc ask_done(struct flow *f)
 {
     struct turn *t = of_flow(f);
     timer_clear(t->chat->loop, &t->typing);
+    bill_add(t);
     if (t->stop == TURN_INTERRUPTED) return ask_anew(t);
     if (t->stop == TURN_STOPPED && t->answer.text.n == 0) return stopped(t);
     if (str_trim(buf_str(&t->answer.text)).n == 0) {
@@ -459,6 +483,7 @@ static enum flow_rc ask_failed(struct flow *f)
         t->answer.finish = MODEL_CUT;
         return ask_done(f);
     }
+    bill_add(t);
     if (why->kind == ERR_LIMIT && why->retry_after_ms > 0) {
         char wait[CLOCK_SPAN_MAX];
         clock_span(why->retry_after_ms, wait);
@@ -484,6 +509,27 @@ static enum flow_rc settle_start(struct flow *f)
 static enum flow_rc settle_failed(struct flow *f)
 {
     (void)f; /* the preview may stay behind; the answer is sent as a message of its own */
+    return FLOW_NEXT;
+}
+
+/* ---- charge: what it cost takes the place of what was reserved ---- */
+
+static enum flow_rc charge_start(struct flow *f)
+{
+    return budget_settle(of_flow(f));
+}
+
+static enum flow_rc charge_done(struct flow *f)
+{
+    budget_settled(of_flow(f));
+    return FLOW_NEXT;
+}
+
+/* It is settled by the estimate of the lease's end then: an answer is not held back for that. */
+static enum flow_rc charge_failed(struct flow *f)
+{
+    log_warn("budget", "not settled", "turn=%s why=%s", of_flow(f)->id,
+             log_quote(str_of(f->op.err.msg)));
     return FLOW_NEXT;
 }
 
@@ -518,6 +564,7 @@ static enum flow_rc keep_start(struct flow *f)
         .prompt_tokens = counted ? usage->prompt_tokens : -1,
         .completion_tokens = counted ? usage->completion_tokens : -1,
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
+        .costs = bill_json(t),
         .receipt = t->model && !t->notice ? receipt_make(t) : STR("{}"),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
@@ -616,8 +663,10 @@ static const struct flow_step turn_steps[] = {
     [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },
     [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
+    [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },
+    [STEP_CHARGE] = { "charge", charge_start, charge_done, charge_failed },
     [STEP_KEEP] = { "keep", keep_start, keep_done, keep_failed },
     [STEP_DELIVER] = { "deliver", deliver_start, deliver_done, NULL },
     [STEP_KEEP_WAIT] = { "keep_wait", keep_wait_start, keep_wait_done, NULL },

@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/model/health.h"
 #include "core/model/models.h"
+#include "core/model/prices.h"
 #include "core/model/types.h"
 
 #define KEYS_MAX 48
@@ -26,6 +27,15 @@ const struct conf_field model_fields[] = {
       .help = "The longest answer, what it thinks included; 0 = what the server allows." },
     { "sees", CONF_BOOL, offsetof(struct model, sees), .def = "false",
       .help = "It can look at pictures: their addresses are handed on." },
+    { "input_price", CONF_STR, offsetof(struct model, input_price),
+      .help = "US dollars a million tokens that it reads. Empty = the price list's, see "
+              "`parley prices`." },
+    { "output_price", CONF_STR, offsetof(struct model, output_price),
+      .help = "US dollars a million tokens that it writes." },
+    { "cached_price", CONF_STR, offsetof(struct model, cached_price),
+      .help = "The same for what it reads from its cache. Empty = input_price." },
+    { "price_as", CONF_STR, offsetof(struct model, price_as),
+      .help = "Its name in the price list. Empty = found by its own names." },
     { "connect_timeout", CONF_DURATION, offsetof(struct model, connect_ms), .def = "5s", .min = 100,
       .max = 60000, .help = "For a connection." },
     { "first_token_timeout", CONF_DURATION, offsetof(struct model, first_token_ms), .def = "60s",
@@ -125,6 +135,7 @@ static enum err_kind model_configure(struct models *models, struct conf_group *g
     if (!m) return ERR_CONF;
     const char *key = "name";
     enum err_kind kind = name_check(models, m, why);
+    if (kind == ERR_NONE) kind = prices_check(m, &key, why);
     if (kind == ERR_NONE && type->check) kind = type->check(m, &key, why);
     if (kind == ERR_NONE && m->embeds && !type->embed_encode) {
         key = "embeds";
@@ -161,6 +172,7 @@ enum err_kind models_open(struct loop *loop, struct http_client *http, struct co
     models->http = http;
     models->doc = doc;
     models->health = health_new(loop);
+    models->prices = prices_new(models);
     arena_init(&models->strings);
     op_init(&models->probe, loop, NULL);
     enum err_kind kind = models_read(models, why);
@@ -176,6 +188,7 @@ void models_close(struct models *models)
 {
     op_cancel(&models->probe);
     health_free(models->health);
+    prices_free(models->prices);
     http_reply_done(&models->probe_reply);
     for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);
     arena_done(&models->strings);

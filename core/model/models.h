@@ -8,6 +8,7 @@
 #define ROUTES_MAX 32
 
 struct health;
+struct prices;
 
 struct models {
     struct loop *loop;
@@ -20,6 +21,7 @@ struct models {
     struct route routes[ROUTES_MAX];
     size_t n_routes;
     struct health *health;
+    struct prices *prices;
     const struct model *embedders[MODELS_MAX];
     size_t n_embedders;
     struct model *made[MODELS_MAX]; /* all of them, to be freed; a list that was replaced stays */

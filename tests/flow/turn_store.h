@@ -11,6 +11,7 @@
 #include "core/cache/session.h"
 #include "core/chat/keeper.h"
 #include "core/chat/turn.h"
+#include "core/model/prices.h"
 #include "core/net/redis.h"
 #include "core/store/conversation.h"
 #include "core/store/people.h"
@@ -71,6 +72,11 @@ static struct {
     char recorded[256];                       /* the last error of a delivery */
     int n_refusals, n_refused;                /* of the rate limit */
     const char *album;                        /* of what is said next; NULL = none */
+    bool second_unpriced;
+    bool no_money;              /* budget_reserve refuses */
+    int64_t set_aside, settled; /* nano */
+    int n_alerts;               /* of the next settlement */
+    char costs[4096];
     char receipt[4096], receipt_asked[4096];
     int n_model_errors; /* so many questions fail, after their pieces */
     enum err_kind model_error;
@@ -389,6 +395,56 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
     put(f->text, sizeof f->text, r->parts);
     put(f->text2, sizeof f->text2, r->outcome);
     put(w.receipt, sizeof w.receipt, r->receipt);
+    put(w.costs, sizeof w.costs, r->costs);
+}
+static void budget_row(struct fake *f, int64_t level)
+{
+    struct cell *c = row_add(f->rows);
+    strcpy(c[0].text, "person:me");
+    strcpy(c[1].text, "day");
+    c[2].i = 800000000;
+    c[3].i = 1000000000;
+    c[4].i = level;
+    c[5].i = 3600000;
+}
+static void do_reserve(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (w.no_money) budget_row(f, 3600000);
+}
+void store_budget_reserve(struct store *s, struct op *op, struct uuid id,
+                          const struct budget_rows *b, int64_t amount, int64_t lease_ms,
+                          struct pg_rows *rows)
+{
+    (void)s, (void)id;
+    cr_assert(str_starts(b->scopes, STR("{\"person:")));
+    cr_assert_gt(lease_ms, 60000);
+    w.set_aside = amount;
+    fake(op, do_reserve)->rows = rows;
+}
+static void do_settle(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    for (; w.n_alerts; w.n_alerts--) budget_row(f, 80);
+}
+void store_budget_settle(struct store *s, struct op *op, struct uuid id,
+                         const struct budget_rows *b, int64_t cost, struct pg_rows *rows)
+{
+    (void)s, (void)b;
+    cr_assert(!uuid_is_nil(&id));
+    w.settled = cost;
+    fake(op, do_settle)->rows = rows;
+}
+static void do_view(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    budget_row(f, 1000000000);
+}
+void store_budget_view(struct store *s, struct op *op, const struct budget_rows *b,
+                       struct pg_rows *rows)
+{
+    (void)s, (void)b;
+    fake(op, do_view)->rows = rows;
 }
 /* The receipt of what was kept last. */
 static void do_receipt(struct fake *f)

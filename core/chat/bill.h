@@ -1,0 +1,16 @@
+/*
+ * bill - what a turn's questions to models cost: a line each, also for those whose answer nobody
+ * got. Kept in the commit of the reply.
+ */
+#pragma once
+#include "core/base/str.h"
+#include <stdint.h>
+
+struct turn;
+
+/* The question has ended, in whatever way: add what was asked to the turn's bill. */
+void bill_add(struct turn *t);
+/* JSON: [{"id", "provider", "model", "prompt", ..., "cost"}, ...], in the turn's arena. */
+struct str bill_json(struct turn *t);
+/* All of it in nano; what has no price counts as nothing. */
+int64_t bill_sum(const struct turn *t);

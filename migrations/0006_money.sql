@@ -1,0 +1,165 @@
+-- What answers cost, and what they may cost.
+
+-- The price list: one entry a model, as it was imported.
+CREATE TABLE prices (
+    model       text PRIMARY KEY,
+    provider    text NOT NULL DEFAULT '',
+    entry       jsonb NOT NULL,
+    version     text NOT NULL,
+    imported_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Every question to a model. Of who is erased, only the sum stays.
+CREATE TABLE cost_records (
+    id                uuid PRIMARY KEY,
+    request_id        uuid REFERENCES requests ON DELETE SET NULL,
+    conversation_id   uuid REFERENCES conversations ON DELETE SET NULL,
+    user_id           uuid REFERENCES users ON DELETE SET NULL,
+    channel           text NOT NULL,
+    provider          text NOT NULL,
+    model             text NOT NULL,
+    prompt_tokens     bigint NOT NULL,
+    completion_tokens bigint NOT NULL,
+    cached_tokens     bigint NOT NULL DEFAULT 0,
+    reasoning_tokens  bigint NOT NULL DEFAULT 0,
+    cost              numeric(14, 8), -- NULL: the model has no price
+    pricing_version   text,
+    estimated         boolean NOT NULL, -- the tokens are: the backend did not say
+    created_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX cost_records_request ON cost_records (request_id);
+CREATE INDEX cost_records_conversation ON cost_records (conversation_id);
+CREATE INDEX cost_records_user ON cost_records (user_id, created_at);
+CREATE INDEX cost_records_age ON cost_records (created_at);
+
+-- What was spent and is reserved in a period, by days and months of UTC. The limits stand in the configuration.
+CREATE TABLE budgets (
+    scope    text NOT NULL, -- 'person:ID', 'channel:NAME', 'all'
+    period   text NOT NULL CHECK (period IN ('day', 'month')),
+    starts   date NOT NULL,
+    spent    numeric(14, 8) NOT NULL DEFAULT 0,
+    reserved numeric(14, 8) NOT NULL DEFAULT 0,
+    alerted  integer NOT NULL DEFAULT 0, -- 80, 100: told so
+    PRIMARY KEY (scope, period, starts)
+);
+
+-- Money set aside for a question that is being asked. Settled once; released when its process died.
+CREATE TABLE budget_reservations (
+    id          uuid PRIMARY KEY,
+    scopes      text[] NOT NULL,
+    periods     text[] NOT NULL,
+    starts      date[] NOT NULL,
+    amount      numeric(14, 8) NOT NULL,
+    lease_until timestamptz NOT NULL,
+    released_at timestamptz,
+    settled_at  timestamptz
+);
+CREATE INDEX budget_reservations_open ON budget_reservations (lease_until) WHERE settled_at IS NULL AND released_at IS NULL;
+CREATE INDEX budget_reservations_done ON budget_reservations (lease_until) WHERE settled_at IS NOT NULL OR released_at IS NOT NULL;
+
+CREATE FUNCTION period_start(a_period text) RETURNS date LANGUAGE sql STABLE AS $$
+    SELECT date_trunc(a_period, now() AT TIME ZONE 'UTC')::date
+$$;
+CREATE FUNCTION period_left_ms(a_period text) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT (extract(epoch FROM date_trunc(a_period, now() AT TIME ZONE 'UTC') + ('1 ' || a_period)::interval
+                    - (now() AT TIME ZONE 'UTC')) * 1000)::bigint
+$$;
+
+-- Set an amount aside in several budgets, or say which one it does not fit into. The rows are locked in one order, so
+-- whoever comes second sees what the first one took. Repeating it changes nothing.
+CREATE FUNCTION budget_reserve(a_id uuid, a_scopes text[], a_periods text[], a_limits numeric[], a_amount numeric, a_lease_ms bigint)
+RETURNS TABLE (scope text, period text, spent numeric, most numeric, left_ms bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    b    record;
+    held budgets;
+BEGIN
+    PERFORM 1 FROM budget_reservations r WHERE r.id = a_id;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    FOR b IN SELECT t.s, t.p, t.l, period_start(t.p) AS starts FROM unnest(a_scopes, a_periods, a_limits) AS t (s, p, l)
+             ORDER BY t.s, t.p
+    LOOP
+        INSERT INTO budgets (scope, period, starts) VALUES (b.s, b.p, b.starts) ON CONFLICT DO NOTHING;
+        SELECT * INTO held FROM budgets g WHERE g.scope = b.s AND g.period = b.p AND g.starts = b.starts FOR UPDATE;
+        IF held.spent + held.reserved + a_amount > b.l THEN
+            RETURN QUERY SELECT b.s, b.p, held.spent, b.l, period_left_ms(b.p);
+            RETURN;
+        END IF;
+    END LOOP;
+    UPDATE budgets g SET reserved = g.reserved + a_amount FROM unnest(a_scopes, a_periods) AS t (s, p)
+    WHERE g.scope = t.s AND g.period = t.p AND g.starts = period_start(t.p);
+    INSERT INTO budget_reservations (id, scopes, periods, starts, amount, lease_until)
+    VALUES (a_id, a_scopes, a_periods, (SELECT array_agg(period_start(t.p) ORDER BY t.n) FROM unnest(a_periods) WITH ORDINALITY AS t (p, n)),
+            a_amount, now() + a_lease_ms * interval '1 ms');
+END
+$$;
+
+CREATE FUNCTION budget_lock(a_reservation budget_reservations) RETURNS void LANGUAGE sql AS $$
+    SELECT 1 FROM (SELECT 1 FROM budgets g, unnest(a_reservation.scopes, a_reservation.periods, a_reservation.starts) AS t (s, p, d)
+                   WHERE g.scope = t.s AND g.period = t.p AND g.starts = t.d ORDER BY g.scope, g.period FOR UPDATE OF g) locked
+$$;
+
+-- The question was asked: what it cost takes the place of what was set aside, once. Returns the budgets that passed 80 or
+-- 100 percent by it, each once a period.
+CREATE FUNCTION budget_settle(a_id uuid, a_cost numeric, a_scopes text[], a_periods text[], a_limits numeric[])
+RETURNS TABLE (scope text, period text, spent numeric, most numeric, level integer) LANGUAGE plpgsql AS $$
+DECLARE
+    r budget_reservations;
+BEGIN
+    SELECT * INTO r FROM budget_reservations WHERE id = a_id AND settled_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM budget_lock(r);
+    UPDATE budget_reservations SET settled_at = now() WHERE id = a_id;
+    UPDATE budgets g SET spent = g.spent + a_cost,
+                         reserved = CASE WHEN r.released_at IS NULL THEN greatest(g.reserved - r.amount, 0) ELSE g.reserved END
+    FROM unnest(r.scopes, r.periods, r.starts) AS t (s, p, d) WHERE g.scope = t.s AND g.period = t.p AND g.starts = t.d;
+    RETURN QUERY
+    UPDATE budgets g SET alerted = n.level FROM (
+        SELECT b.scope, b.period, b.starts, t.l AS most,
+               CASE WHEN b.spent >= t.l THEN 100 WHEN b.spent >= t.l * 0.8 THEN 80 ELSE 0 END AS level
+        FROM budgets b JOIN unnest(a_scopes, a_periods, a_limits) AS t (s, p, l) ON b.scope = t.s AND b.period = t.p
+        JOIN unnest(r.scopes, r.periods, r.starts) AS u (s, p, d) ON b.scope = u.s AND b.period = u.p AND b.starts = u.d) n
+    WHERE g.scope = n.scope AND g.period = n.period AND g.starts = n.starts AND n.level > g.alerted
+    RETURNING g.scope, g.period, g.spent, n.most, n.level;
+END
+$$;
+
+-- Of processes that died while they asked.
+CREATE FUNCTION budget_release() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    r budget_reservations;
+BEGIN
+    FOR r IN SELECT * FROM budget_reservations WHERE settled_at IS NULL AND released_at IS NULL AND lease_until < now()
+             LIMIT 100 FOR UPDATE SKIP LOCKED
+    LOOP
+        PERFORM budget_lock(r);
+        UPDATE budget_reservations SET released_at = now() WHERE id = r.id;
+        UPDATE budgets g SET reserved = greatest(g.reserved - r.amount, 0) FROM unnest(r.scopes, r.periods, r.starts) AS t (s, p, d)
+        WHERE g.scope = t.s AND g.period = t.p AND g.starts = t.d;
+    END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION drop_outdated() RETURNS void LANGUAGE sql AS $$
+    DELETE FROM forgotten_events WHERE forgotten_at < now() - interval '7 days';
+    DELETE FROM attachments WHERE sent_at IS NULL AND created_at < now() - interval '1 day';
+    SELECT budget_release();
+    DELETE FROM budget_reservations WHERE (settled_at IS NOT NULL OR released_at IS NOT NULL) AND lease_until < now() - interval '1 day';
+$$;
+
+CREATE OR REPLACE FUNCTION forget_person(a_user uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    everybody uuid[] := person_ids(a_user);
+    theirs    text[] := (SELECT array_agg('person:' || id) FROM unnest(everybody) AS t (id));
+BEGIN
+    INSERT INTO forgotten_events (hash) SELECT event_hash(channel, event_id) FROM requests
+    WHERE user_id = ANY (everybody) AND created_at > now() - interval '7 days' ON CONFLICT DO NOTHING;
+    DELETE FROM attachments a USING identities d WHERE d.user_id = ANY (everybody) AND a.face = d.channel_user_id;
+    DELETE FROM budgets WHERE scope = ANY (theirs);
+    DELETE FROM budget_reservations r WHERE r.scopes && theirs;
+    PERFORM forget_rows(a_user);
+END
+$$;
