@@ -70,6 +70,16 @@ static const char **make_vector(struct server *s, const struct conf_list *list)
     return v;
 }
 
+/* What is handed on by its name is mostly a secret, and programs write what they like. */
+static void hide_secrets(const struct conf_list *env)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes it */
+        const char *value = strchr(env->v[i], '=') ? NULL : getenv(env->v[i]);
+        if (value) log_secret(str_of(value));
+    }
+}
+
 void server_init(struct server *s, struct loop *loop, struct http_client *http,
                  const struct server_conf *conf)
 {
@@ -86,6 +96,7 @@ void server_init(struct server *s, struct loop *loop, struct http_client *http,
     s->wire_conf.url = s->conf.url;
     if (conf->secure && !admit_is_local(str_of(conf->url))) s->wire_conf.guard = address_is_public;
     make_headers(s);
+    hide_secrets(&conf->env);
 }
 
 void server_done(struct server *s)
@@ -93,8 +104,6 @@ void server_done(struct server *s)
     struct map_node *node;
     server_stop_calls(s);
     server_stop_opening(s);
-    const struct err why = { .kind = ERR_CANCELLED, .msg = "shutting down" };
-    server_opened(s, &why);
     wire_close(s->wire);
     while ((node = map_any(&s->pins))) {
         map_drop(&s->pins, node);

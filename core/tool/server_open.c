@@ -234,7 +234,7 @@ static enum flow_rc list_failed(struct flow *f)
 /* An old list is better than none, as long as there is a connection to use it with. */
 static bool keep_old(struct server *s, const struct err *why)
 {
-    if (!s->listed || !s->up || !s->wire) return false;
+    if (!s->listed || !s->up || !s->wire || why->kind == ERR_CANCELLED) return false;
     log_warn(server_who(s), "tools cannot be listed anew, keeping the old list", "why=%s",
              log_quote(str_of(why->msg)));
     s->stale = false;
@@ -251,12 +251,12 @@ static void opening_end(struct flow *f)
     rpc_message_done(&o->answer.message);
     catalog_done(&o->fresh);
     free(o);
-    if (why.kind == ERR_CANCELLED) return; /* server_stop_opening */
     if (why.kind != ERR_NONE && !keep_old(s, &why)) {
         s->up = false;
         err_add(&why, "%s: ", s->conf.name);
-        log_warn(server_who(s), "cannot be reached, doing without its tools", "kind=%s why=%s",
-                 err_rule(why.kind)->name, log_quote(str_of(why.msg)));
+        if (why.kind != ERR_CANCELLED)
+            log_warn(server_who(s), "cannot be reached, doing without its tools", "kind=%s why=%s",
+                     err_rule(why.kind)->name, log_quote(str_of(why.msg)));
         server_opened(s, &why);
         return;
     }

@@ -69,7 +69,7 @@ static inline void wire_end(struct wire *w, struct op *op)
 {
     w->type->end(w, op);
 }
-/* What is under way is given up without a word; its ops must have ended. NULL is fine. */
+/* What is under way fails with ERR_UNKNOWN, without a word to the server. NULL is fine. */
 static inline void wire_close(struct wire *w)
 {
     if (w) w->type->close(w);

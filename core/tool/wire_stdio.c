@@ -184,7 +184,8 @@ static void stdio_end(struct wire *base, struct op *op)
 static void stdio_close(struct wire *base)
 {
     struct wire_stdio *w = container_of(base, struct wire_stdio, base);
-    list_each (it, next, &w->pending) pending_free(container_of(it, struct pending, link));
+    const struct err why = { .kind = ERR_UNKNOWN, .msg = "the program was given up" };
+    fail_all(w, &why);
     child_close(w->child);
     free(w);
 }

@@ -345,6 +345,12 @@ def test_program_faults(tmp_path, kind):
     assert good and json.loads(answer) == [["error", "id"], ["id", "result"]]
 
 
+def test_a_secret_that_a_program_writes_is_not_logged(tmp_path):
+    bench = by_stdio(tmp_path, "modern", env=["NOISE_TOKEN"])
+    assert bench.call("prog__noise", NOISE_TOKEN="tok-0123456789")[0]
+    assert "my token is ***" in bench.log and "tok-0123456789" not in bench.log
+
+
 def test_a_program_that_hangs(tmp_path):
     bench = by_stdio(tmp_path, "legacy", timeout="500ms")
     good, answer = bench.call("prog__hang")

@@ -281,7 +281,7 @@ Test(tools, what_a_person_is_shown)
         { "srv__a", "{\"to\":\"bob\"}", "a of srv, with {\"to\":\"bob\"}" },
         { "srv__a", "", "a of srv, with {}" },
         { "srv__zz", "{}", "srv__zz, which is unknown, with {}" },
-        { "srv__a", "{\n\"a\":\x1b[2J\xff}", "a of srv, with { \"a\": [2J\xEF\xBF\xBD}" },
+        { "srv__a", "{\n\"a\":\x1b[2J\xff}", "a of srv, with { \"a\":[2J\xEF\xBF\xBD}" },
     };
     open_http("approve = [ \"*\" ];");
     get_ready();
