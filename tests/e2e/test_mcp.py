@@ -426,6 +426,18 @@ def test_without_security(fake, tmp_path):
     assert done.stdout == "x\n"
 
 
+def test_the_doctor_looks_after_them(world, fake):
+    servers = [{"name": "srv", "url": fake.address}, {"name": "gone", "url": f"http://127.0.0.1:{free_port()}/mcp"}]
+    said = world.gateway(telegram=None, tools=servers).run("check").stdout
+    assert "ok    tools                srv: 5 tools, HTTP, version 2026-07-28" in said, said
+    assert "warn  tools                gone: " in said
+
+
+def test_a_wrong_server_is_refused_at_start(world):
+    done = world.gateway(telegram=None, tools=[{"name": "a", "command": ["bash"]}]).run("serve")
+    assert done.returncode == 2 and "tools.command" in done.stderr and "parley.conf:" in done.stderr
+
+
 def test_usage(tmp_path):
     bench = Bench(tmp_path)
     assert bench.list() == ""

@@ -28,7 +28,8 @@ static struct err why;
 static const char *description;  /* of its tool */
 static unsigned mute_at, cut_at; /* the request that gets no answer, or a reset; 0 = none */
 static unsigned n_discovers, n_lists, n_calls;
-static bool tells_change, legacy;
+static bool tells_change, legacy, forgets;
+static const char *legacy_version;
 
 static int64_t id_of(struct str body)
 {
@@ -87,7 +88,9 @@ static void on_request(struct stub_conn *c, unsigned nth)
         else
             say(c, "{\"supportedVersions\":[\"2026-07-28\"]}");
     } else if (asks("initialize")) {
-        say(c, "{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{}}");
+        snprintf(list, sizeof(list), "{\"protocolVersion\":\"%s\",\"capabilities\":{}}",
+                 legacy_version);
+        say(c, list);
     } else if (asks("tools/list")) {
         n_lists++;
         snprintf(
@@ -98,7 +101,10 @@ static void on_request(struct stub_conn *c, unsigned nth)
         say(c, list);
     } else if (asks("tools/call")) {
         n_calls++;
-        say_result(c);
+        if (forgets)
+            stub_answer(c, 404, NULL, "", STR_NONE);
+        else
+            say_result(c);
     } else {
         stub_answer(c, 202, NULL, "", STR_NONE);
     }
@@ -110,6 +116,7 @@ static void setup(void)
     signal(SIGPIPE, SIG_IGN);
     cr_assert(sign_setup());
     description = "d";
+    legacy_version = "2025-06-18";
     loop_open(&loop);
     cr_assert_eq(http_client_open(&loop, &conf, &http, &why), ERR_NONE);
     stub_open(&stub, &loop, on_request);
@@ -365,6 +372,29 @@ Test(tools, legacy_servers_are_told_of_a_cancel)
     cr_expect(asks("notifications/cancelled"), "%s", stub.last_body.p);
     cr_expect(strstr(stub.last_body.p, text), "%s", stub.last_body.p);
     cr_expect(strstr(stub.last_head.p, "MCP-Session-Id: s1"));
+}
+
+/* Another call finds the session lost, and the server has changed so that it is of no use. */
+Test(tools, a_call_on_a_wire_that_is_given_up)
+{
+    struct waiter other;
+    struct tool_answer lost = { .failed = false };
+    const struct model_call b = { .name = STR("srv__b"), .arguments = STR_NONE };
+    legacy = true;
+    open_http("");
+    get_ready();
+    mute_at = stub.n_requests + 1;
+    begin_call("srv__a");
+    loop_run_for(&loop, 5000);
+    legacy_version = "1999-12-31";
+    forgets = true;
+    waiter_init(&other, &loop);
+    tools_call(tools, &other.op, NULL, &b, &lost);
+    cr_expect_eq(waiter_run(&other, 5000), ERR_NONE);
+    cr_expect(strstr(lost.text.p, "no version of the protocol that we know"), "%s", lost.text.p);
+    cr_expect_eq(waiter_run(&waiter, 5000), ERR_NONE);
+    cr_expect(strstr(answer.text.p, "given up. It may have been carried out"), "%s", answer.text.p);
+    tool_answer_done(&lost);
 }
 
 /* The connection breaks at each request in turn: it ends, the process lives, and a call that went
