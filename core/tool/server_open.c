@@ -164,6 +164,19 @@ static enum flow_rc initialize_done(struct flow *f)
     return FLOW_NEXT;
 }
 
+/* What refuses to be POSTed to may be a server of 2024-11-05. */
+static enum flow_rc initialize_failed(struct flow *f)
+{
+    const struct server_opening *o = of_flow(f);
+    struct server *s = o->s;
+    int status = o->answer.status;
+    bool refused = status == 400 || status == 404 || status == 405;
+    if (!*s->conf.url) return FLOW_STOP;
+    server_drop_wire(s);
+    s->old_http = !s->old_http && refused;
+    return s->old_http ? go_to(f, OPEN_CONNECT) : FLOW_STOP;
+}
+
 static enum flow_rc initialized_start(struct flow *f)
 {
     struct server_opening *o = of_flow(f);
@@ -266,7 +279,7 @@ static void opening_end(struct flow *f)
 static const struct flow_step steps[] = {
     [OPEN_CONNECT] = { "connect", connect_start, NULL, NULL },
     [OPEN_DISCOVER] = { "discover", discover_start, discover_done, discover_failed },
-    [OPEN_INITIALIZE] = { "initialize", initialize_start, initialize_done, NULL },
+    [OPEN_INITIALIZE] = { "initialize", initialize_start, initialize_done, initialize_failed },
     [OPEN_INITIALIZED] = { "initialized", initialized_start, initialized_done, NULL },
     [OPEN_LIST] = { "list", list_start, list_done, list_failed },
 };

@@ -85,6 +85,13 @@ struct wire_http_conf {
 struct wire *wire_http_open(struct loop *loop, struct http_client *http,
                             const struct wire_http_conf *conf, const struct wire_user *user);
 
+/*
+ * The protocol's first way over HTTP (2024-11-05, deprecated): one stream that stays open brings
+ * all answers, and says where to send requests. It must be the same origin.
+ */
+struct wire *wire_sse_open(struct loop *loop, struct http_client *http,
+                           const struct wire_http_conf *conf, const struct wire_user *user);
+
 /* argv, env as child_conf; borrowed for the call. log_name: for what it writes to standard error */
 enum err_kind wire_stdio_open(struct loop *loop, const char *const *argv, const char *const *env,
                               const char *log_name, const struct wire_user *user, struct wire **ret,

@@ -84,10 +84,10 @@ def by_http(tmp_path, fake, **more):
 SDK_TOOLS = ["sdk__add", "sdk__fail", "sdk__weather_get", "sdk__picture", "sdk__environment", "sdk__slow", "sdk__grow"]
 
 
-@pytest.fixture(params=["http", "json"])
+@pytest.fixture(params=["http", "json", "sse"])
 def sdk_http(request):
     process = subprocess.Popen(["node", str(FAKES / "mcp_sdk.mjs"), str(MODULES), request.param], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+    yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}/{'sse' if request.param == 'sse' else 'mcp'}"
     process.stdin.close()
     process.wait(10)
 
@@ -114,9 +114,9 @@ def expect_sdk(bench):
 
 
 def test_the_sdk_over_http(sdk_http, tmp_path):
-    bench = Bench(tmp_path, {"name": "sdk", "url": f"{sdk_http}/mcp"})
+    bench = Bench(tmp_path, {"name": "sdk", "url": sdk_http})
     expect_sdk(bench)
-    assert get(f"{sdk_http}/sessions") == "0", "each session was ended"
+    wait_until(lambda: get(f"{sdk_http.rsplit('/', 1)[0]}/sessions") == "0", what="each session was ended")
 
 
 def test_the_sdk_as_a_program(sdk_stdio):

@@ -25,6 +25,8 @@ static struct arena arena;
 static struct err why;
 
 /* What the stub does. */
+static const char *endpoint; /* the first way over HTTP: it says to POST there; NULL = not that */
+static struct stub_conn *stream;
 static const char *description;  /* of its tool */
 static unsigned mute_at, cut_at; /* the request that gets no answer, or a reset; 0 = none */
 static unsigned n_discovers, n_lists, n_calls;
@@ -70,9 +72,41 @@ static void say_result(struct stub_conn *c)
     stub_answer(c, 200, "text/event-stream", "", buf_str(&body));
 }
 
+/* The first way over HTTP: a stream, and what is POSTed where it says. */
+static void on_old_request(struct stub_conn *c)
+{
+    _cleanup_(buf_done) struct buf text = BUF_INIT(4096);
+    struct str head = buf_str(&stub.last_head);
+    if (str_starts(head, STR("GET /mcp "))) {
+        stream = c;
+        buf_addf(
+            &text,
+            "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\nevent: endpoint\ndata: %s\n\n",
+            endpoint);
+        stub_send(c, buf_str(&text));
+    } else if (!str_starts(head, STR("POST /post "))) {
+        stub_answer(c, 405, NULL, "", STR_NONE);
+    } else {
+        stub_answer(c, 202, NULL, "", STR_NONE);
+        const char *result =
+            asks("initialize")   ? "{\"protocolVersion\":\"2024-11-05\"}"
+            : asks("tools/list") ? "{\"tools\":[{\"name\":\"a\",\"inputSchema\":{}}]}"
+            : asks("tools/call") ? "{\"content\":[{\"type\":\"text\",\"text\":\"old\"}]}"
+                                 : NULL;
+        buf_addf(&text, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":%s}\n\n",
+                 (long long)id_of(buf_str(&stub.last_body)), result);
+        if (result && !forgets) stub_send(stream, buf_str(&text));
+        if (forgets && asks("tools/call")) stub_close(stream);
+    }
+}
+
 static void on_request(struct stub_conn *c, unsigned nth)
 {
     char list[512];
+    if (endpoint) {
+        on_old_request(c);
+        return;
+    }
     if (nth == cut_at) {
         stub_reset(c);
         return;
@@ -451,6 +485,35 @@ Test(tools, ready_does_not_wait_for_ever)
     while (op_busy(&waiter.op)) loop_run_for(&loop, 1000);
     cr_expect_eq(waiter.op.err.kind, ERR_NONE);
     cr_expect_lt((uv_hrtime() - began) / 1000000, 1500u);
+}
+
+/* ---- the first way over HTTP ---- */
+
+Test(tools, the_first_way_over_http)
+{
+    endpoint = "/post";
+    open_http("");
+    cr_expect_str_eq(call("srv__a"), "old");
+    unsigned before = stub.n_requests;
+    cr_expect_str_eq(call("srv__a"), "old");
+    cr_expect_eq(stub.n_requests, before + 1, "the stream stays");
+    forgets = true;
+    cr_expect(strstr(call("srv__a"), "stream ended. It may have been carried out"), "%s",
+              answer.text.p);
+    forgets = false;
+    cr_expect_str_eq(call("srv__a"), "old", "a new stream");
+}
+
+Test(tools, the_first_way_does_not_lead_away)
+{
+    static const char *const away[] = { "http://169.254.169.254/latest/", "//evil.example/",
+                                        "post" };
+    for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++) {
+        endpoint = away[i];
+        open_http("");
+        cr_expect(strstr(call("srv__a"), "another origin"), "%s", answer.text.p);
+        close_tools();
+    }
 }
 
 /* ---- programs ---- */
