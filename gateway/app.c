@@ -3,6 +3,7 @@
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/rand.h"
+#include "core/model/health.h"
 #include "core/net/sign.h"
 #include "core/net/ws_client.h"
 #include "gateway/channels.h"
@@ -35,8 +36,9 @@ static enum err_kind open_network(struct app *app, struct err *why)
 static enum err_kind open_chat(struct app *app, struct err *why)
 {
     struct chat_conf *conf = &app->settings->chat;
-    if (*conf->model && !models_find(app->models, str_of(conf->model)))
-        return err_set(why, ERR_CONF, "chat.model: no model is named \"%s\"", conf->model);
+    if (*conf->model && !routes_find(app->models, str_of(conf->model)))
+        return err_set(why, ERR_CONF, "chat.model: no model or route is named \"%s\"", conf->model);
+    models_share_health(app->models, app->redis, &app->store);
     chat_open(&app->chat, &app->loop, &app->store, app->redis, app->models, conf, app->owner);
     app->host = (struct channel_host){
         .loop = &app->loop,

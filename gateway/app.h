@@ -3,7 +3,7 @@
  */
 #pragma once
 #include "core/chat/chat.h"
-#include "core/model/model.h"
+#include "core/model/route.h"
 #include "core/store/store.h"
 #include "gateway/settings.h"
 

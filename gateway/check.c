@@ -111,6 +111,9 @@ static void check_models(struct check *c)
         say(c, OK, "model", "%s (%s)%s", m->name, m->type->name,
             m == models_default(c->app.models) ? ", answers by default" : "");
     }
+    const struct model *m;
+    for (size_t i = 0; (m = models_embedder_at(c->app.models, i)); i++)
+        say(c, OK, "model", "%s (%s), makes vectors", m->name, m->type->name);
 }
 
 static void check_tools(struct check *c)

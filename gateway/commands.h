@@ -5,10 +5,13 @@
  */
 #pragma once
 
+extern const char *command_model; /* --model, for commands that ask one; NULL = the first */
+
 int serve_main(const char *conf_path, char **args);
 int migrate_main(const char *conf_path, char **args);
 int check_main(const char *conf_path, char **args);
 int conf_main(const char *conf_path, char **args);
 int approve_main(const char *conf_path, char **args);
 int steps_main(const char *conf_path, char **args);
+int embed_main(const char *conf_path, char **args);
 int tools_main(const char *conf_path, char **args);

@@ -57,6 +57,12 @@ static void on_read(struct op *op)
 static void on_request(struct http_route *route, struct http_in *in)
 {
     struct export_route *e = container_of(route, struct export_route, route);
+    _cleanup_(buf_done) struct buf text = BUF_INIT(UUID_TEXT_MAX);
+    struct uuid before = { .b = { 0 } };
+    if (http_in_query(in, "before", &text) && !uuid_parse(buf_str(&text), &before)) {
+        http_answer_error(in, 400, "before: not a UUID");
+        return;
+    }
     struct str token = str_skip(in->path, sizeof(EXPORT_PATH) - 1);
     uint8_t hash[32];
     if (list_length(&e->open) >= DOWNLOADS_MAX) {
@@ -71,7 +77,7 @@ static void on_request(struct http_route *route, struct http_in *in)
     sign_hex(hash, sizeof hash, d->hash);
     list_push(&e->open, &d->link);
     op_init(&d->op, &e->app->loop, on_read);
-    store_export(&e->app->store, &d->op, str_of(d->hash), &d->rows);
+    store_export(&e->app->store, &d->op, str_of(d->hash), before, &d->rows);
 }
 
 void export_open(struct export_route *e, struct app *app)

@@ -1,6 +1,7 @@
 /* main: the subcommands of `parley`. */
 #include "gateway/commands.h"
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,11 +15,15 @@ static const struct subcommand {
     { "check", "look whether everything that the configuration names works", check_main },
     { "conf", "print the example configuration: every key, default and help", conf_main },
     { "approve", "CODE [admin]: let in whoever was given the code", approve_main, 2 },
+    { "embed", "[--model NAME] TEXT...: print a line of JSON for each text, with its vector",
+      embed_main, INT_MAX },
     { "tools", "[list [CHANNEL] | call NAME JSON]: see and try what models may call", tools_main,
       3 },
     { "steps", "print the named steps of all flows, as PARLEY_ABORT_AT takes them", steps_main },
 };
 #define N_SUBCOMMANDS (sizeof subcommands / sizeof *subcommands)
+
+const char *command_model;
 
 static void usage(FILE *to)
 {
@@ -31,6 +36,7 @@ static void usage(FILE *to)
 static const struct option options[] = {
     { "config", required_argument, NULL, 'c' },
     { "help", no_argument, NULL, 'h' },
+    { "model", required_argument, NULL, 'm' },
     { "version", no_argument, NULL, 'v' },
     { NULL, 0, NULL, 0 },
 };
@@ -43,6 +49,7 @@ int main(int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "c:hv", options, NULL)) != -1) {
         switch (opt) {
         case 'c': conf_path = optarg; break;
+        case 'm': command_model = optarg; break;
         case 'h': usage(stdout); return 0;
         case 'v': puts("parley " PARLEY_VERSION); return 0;
         default: usage(stderr); return 2;

@@ -177,7 +177,7 @@ static void on_hup(uv_signal_t *sig, int number)
         return;
     }
     settings_report_changes(s->app.settings, fresh);
-    if (*fresh->chat.model && !models_find(s->app.models, str_of(fresh->chat.model))) {
+    if (*fresh->chat.model && !routes_find(s->app.models, str_of(fresh->chat.model))) {
         log_error("conf", "not reloaded, no such model", "key=chat.model");
         settings_free(fresh);
         return;

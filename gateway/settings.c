@@ -1,7 +1,7 @@
 /* settings: the table of sections. A new section is one line here. */
 #include "gateway/settings.h"
 #include "core/base/mem.h"
-#include "core/model/model.h"
+#include "core/model/route.h"
 #include "gateway/channels.h"
 
 static const char *const level_words[] = { "error", "warn", "info", "debug", NULL };
@@ -66,9 +66,9 @@ static const struct section {
 };
 #define N_SECTIONS (sizeof sections / sizeof *sections)
 
-static const char *const known_keys[] = { "gateway",  "log",    "postgres", "redis",
-                                          "http",     "client", "chat",     "models",
-                                          "channels", "mcp",    "tools",    NULL };
+static const char *const known_keys[] = { "gateway", "log",      "postgres", "redis",  "http",
+                                          "client",  "chat",     "models",   "routes", "tools",
+                                          "mcp",     "channels", NULL };
 
 static enum err_kind read_sections(struct settings *s, struct err *why)
 {
@@ -122,6 +122,7 @@ bool settings_example(struct buf *to)
     for (size_t i = 0; i < N_SECTIONS; i++)
         conf_example(to, sections[i].name, sections[i].help, sections[i].fields);
     models_example(to);
+    routes_example(to);
     tools_example(to);
     channels_example(to);
     return !to->full;

@@ -9,7 +9,7 @@
 #include "core/base/mem.h"
 #include "core/cache/rate.h"
 #include "core/chat/chat.h"
-#include "core/loop/work_json.h"
+#include "core/net/http_json.h"
 
 #define CONNECT_MS   10000
 #define ANSWER_MS    15000
@@ -61,15 +61,16 @@ struct discord_rest {
 struct call {
     struct list link; /* in line->calls, while it waits */
     struct line *line;
-    struct op inner, *outer; /* inner: the global limit, HTTP, or the parse */
+    struct op inner, *outer; /* inner: the global limit, or HTTP */
     struct discord_call call;
     struct discord_reply *ret;
     uint64_t began_ms;
     struct rate_answer rate;
     struct http_request rq;
     struct http_header headers[3];
+    struct http_json exchange;
     struct http_reply http;
-    struct json *doc; /* of a long answer */
+    struct json *doc; /* the answer */
     char url[URL_MAX];
 };
 
@@ -268,38 +269,18 @@ static void call_answered(struct call *c, struct json *doc)
     call_end(c, &why);
 }
 
-static void on_parsed(struct op *inner)
+static void on_http(struct op *inner)
 {
     struct call *c = container_of(inner, struct call, inner);
     struct json *doc = c->doc;
     c->doc = NULL;
-    call_answered(c, doc);
-}
-
-/* What a lost exchange means depends on whether the request went out. */
-static void call_lost(struct call *c, struct err why)
-{
-    c->ret->status = c->http.status;
-    if (why.kind == ERR_TIMEOUT) why.kind = c->http.sent ? ERR_UNKNOWN : ERR_IO;
-    if (why.kind == ERR_PROTO) why.kind = ERR_UNKNOWN;
-    if (why.kind == ERR_LIMIT) why.kind = ERR_REFUSED; /* larger than reply_max */
-    if (why.kind == ERR_AUTH) why.kind = ERR_IO;       /* a certificate: not Discord's word */
-    call_end(c, &why);
-}
-
-static void on_http(struct op *inner)
-{
-    struct call *c = container_of(inner, struct call, inner);
-    struct json *doc = NULL;
-    if (inner->err.kind) {
-        call_lost(c, inner->err);
-    } else if (c->http.body.n > WORK_JSON_BYTES) {
-        op_init(&c->inner, c->outer->loop, on_parsed);
-        work_json_parse(&c->inner, &c->http.body, &c->doc);
-    } else {
-        json_parse(buf_str(&c->http.body), &doc, NULL);
+    if (!inner->err.kind) {
         call_answered(c, doc);
+        return;
     }
+    struct err why = inner->err;
+    c->ret->status = c->http.status;
+    call_end(c, &why);
 }
 
 static void call_send(struct call *c)
@@ -335,7 +316,7 @@ static void call_send(struct call *c)
         .keep_head = true,
     };
     op_init(&c->inner, c->outer->loop, on_http);
-    http_request(r->bot->channel.host->http, &c->inner, &c->rq, &c->http);
+    http_json(r->bot->channel.host->http, &c->exchange, &c->inner, &c->rq, &c->http, &c->doc);
 }
 
 static void on_rate(struct op *inner)

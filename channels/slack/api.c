@@ -9,8 +9,8 @@
 #include "core/base/mem.h"
 #include "core/cache/rate.h"
 #include "core/chat/chat.h"
-#include "core/loop/work_json.h"
 #include "core/net/http_client.h"
+#include "core/net/http_json.h"
 
 #define CONNECT_MS  10000
 #define ANSWER_MS   15000
@@ -48,15 +48,16 @@ struct slack_api {
 struct call {
     struct list link;
     struct slack *bot;
-    struct op inner, *outer; /* inner: our own count, a wait, HTTP, or the parse */
+    struct op inner, *outer; /* inner: our own count, a wait, or HTTP */
     struct slack_call call;
     struct slack_reply *ret;
     uint64_t began_ms;
     struct rate_answer rate;
     struct http_request rq;
     struct http_header headers[2];
+    struct http_json exchange;
     struct http_reply http;
-    struct json *doc; /* of a long answer */
+    struct json *doc; /* the answer */
     char url[URL_MAX], id[KEY_MAX], auth[256];
 };
 
@@ -150,38 +151,18 @@ static void call_answered(struct call *c, struct json *doc)
     call_end(c, &why);
 }
 
-static void on_parsed(struct op *inner)
+static void on_http(struct op *inner)
 {
     struct call *c = container_of(inner, struct call, inner);
     struct json *doc = c->doc;
     c->doc = NULL;
-    call_answered(c, doc);
-}
-
-/* What a lost exchange means depends on whether the request went out. */
-static void call_lost(struct call *c, struct err why)
-{
-    c->ret->status = c->http.status;
-    if (why.kind == ERR_TIMEOUT) why.kind = c->http.sent ? ERR_UNKNOWN : ERR_IO;
-    if (why.kind == ERR_PROTO) why.kind = ERR_UNKNOWN;
-    if (why.kind == ERR_LIMIT) why.kind = ERR_REFUSED; /* larger than reply_max */
-    if (why.kind == ERR_AUTH) why.kind = ERR_IO;       /* a certificate: not Slack's word */
-    call_end(c, &why);
-}
-
-static void on_http(struct op *inner)
-{
-    struct call *c = container_of(inner, struct call, inner);
-    struct json *doc = NULL;
-    if (inner->err.kind) {
-        call_lost(c, inner->err);
-    } else if (c->http.body.n > WORK_JSON_BYTES) {
-        op_init(&c->inner, c->outer->loop, on_parsed);
-        work_json_parse(&c->inner, &c->http.body, &c->doc);
-    } else {
-        json_parse(buf_str(&c->http.body), &doc, NULL);
+    if (!inner->err.kind) {
         call_answered(c, doc);
+        return;
     }
+    struct err why = inner->err;
+    c->ret->status = c->http.status;
+    call_end(c, &why);
 }
 
 static void call_send(struct call *c)
@@ -208,7 +189,7 @@ static void call_send(struct call *c)
         .reply_max = call->reply_max,
     };
     op_init(&c->inner, c->outer->loop, on_http);
-    http_request(c->bot->channel.host->http, &c->inner, &c->rq, &c->http);
+    http_json(c->bot->channel.host->http, &c->exchange, &c->inner, &c->rq, &c->http, &c->doc);
 }
 
 /* --- may it go? --- */

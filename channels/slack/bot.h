@@ -39,6 +39,7 @@ struct slack {
     struct list open_sockets;  /* struct slack_socket, the retired ones too */
     struct list orphans;       /* envelopes whose connection is gone */
     struct list takes;         /* payloads on their way into the database: take.c */
+    size_t n_takes;
     struct list notes;         /* calls that nobody waits for: note.c */
 };
 

@@ -35,6 +35,7 @@ static void take_free(struct take *t)
 {
     op_cancel(&t->inner);
     list_drop(&t->link);
+    t->bot->n_takes--;
     json_free(t->doc);
     arena_done(&t->arena);
     free(t);
@@ -174,6 +175,7 @@ void slack_take(struct slack *s, struct op *op, enum slack_kind kind, struct jso
     t->ret = ret;
     arena_init(&t->arena);
     list_push(&s->takes, &t->link);
+    s->n_takes++;
     op_init(&t->inner, op->loop, on_team);
     op_begin(op, &take_kind, t, TAKE_MS);
     channel_heard(&s->channel);
@@ -182,7 +184,7 @@ void slack_take(struct slack *s, struct op *op, enum slack_kind kind, struct jso
         take_end(t, "");
     } else if (!t->team.n) {
         unreadable(t, "the workspace's id (team_id) is missing or no id");
-    } else if (s->channel.paused || list_length(&s->takes) > SLACK_TAKES_MAX) {
+    } else if (s->channel.paused || s->n_takes >= SLACK_TAKES_MAX) {
         struct err why;
         err_set(&why, ERR_LIMIT, "%s", s->channel.paused ? "shutting down" : "too much at once");
         why.retry_after_ms = 1000;

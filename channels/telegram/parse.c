@@ -6,6 +6,8 @@
 #include "channels/telegram/message.h"
 #include "core/base/utf8.h"
 
+#define LATE_MS 60000 /* also how much the clocks may differ */
+
 struct parser {
     const struct telegram_reader *reader;
     struct arena *arena;
@@ -154,6 +156,15 @@ static struct str bare_mention(struct parser *p)
     return s;
 }
 
+/* Telegram keeps for a day what it could not hand over. */
+static int64_t late_ms(const struct parser *p)
+{
+    int64_t date, late = 0;
+    if (json_get_i64(p->message, "date", &date) && date > 0 && date < p->reader->now_ms / 1000)
+        late = p->reader->now_ms - date * 1000;
+    return late > LATE_MS ? late : 0;
+}
+
 static void read_message(struct parser *p)
 {
     struct inbound *in = &p->ret->in;
@@ -172,6 +183,7 @@ static void read_message(struct parser *p)
     in->n_attachments = telegram_attachments(p->message, p->arena, &attachments);
     in->attachments = attachments;
     in->album = get_clean(p, p->message, "media_group_id");
+    if (in->kind == INBOUND_MESSAGE) in->late_ms = late_ms(p);
     /* Live locations and dice are "edited" all the time. */
     if (!in->text.n && !in->n_attachments && words.mentions_us) in->text = bare_mention(p);
     bool empty = !str_trim(in->text).n;

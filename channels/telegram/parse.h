@@ -20,6 +20,7 @@ struct telegram_reader {
     struct str username;    /* ours, without the @; "" = not known yet */
     int groups;             /* enum telegram_groups */
     struct conf_list allow; /* ids or @usernames of people, ids of chats; empty = everybody */
+    int64_t now_ms;         /* wall clock */
 };
 
 enum telegram_verdict {

@@ -89,6 +89,7 @@ static void put_open(struct json_out *o, const struct pg_rows *rows)
         web_put_uuid(o, "request", pg_rows_uuid(rows, i, 0));
         web_put_uuid(o, "message", pg_rows_uuid(rows, i, 1));
         json_field_str(o, "status", pg_rows_str(rows, i, 2));
+        json_field_str(o, "client", pg_rows_str(rows, i, 3));
         json_close(o, '}');
     }
     json_close(o, ']');

@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/store/attachment.h"
 #include <stdio.h>
 
 #define RETRY_MS 2000
@@ -57,6 +58,20 @@ static void answer_accepted(struct web_job *job)
     web_frame_send(job->socket, &o);
 }
 
+static void put_attachments(struct json_out *o, const struct web_job *job)
+{
+    if (!job->in.n_attachments) return;
+    json_key(o, "attachments");
+    json_open(o, '[');
+    for (size_t i = 0; i < job->in.n_attachments; i++) {
+        json_open(o, '{');
+        json_field_str(o, "kind", job->attachments[i].kind);
+        json_field_str(o, "name", job->attachments[i].name);
+        json_close(o, '}');
+    }
+    json_close(o, ']');
+}
+
 /* The person's other tabs see what was written here. */
 static void push_own(struct web_job *job)
 {
@@ -68,6 +83,7 @@ static void push_own(struct web_job *job)
     json_field_str(&o, "role", STR("user"));
     json_field_i64(&o, "at", clock_wall_ms());
     json_field_str(&o, "text", job->in.text);
+    put_attachments(&o, job);
     web_frame_push(job->web, str_of(job->identity), job->socket, &o);
 }
 
@@ -83,7 +99,7 @@ static void on_accepted(struct op *op)
     web_job_free(job);
 }
 
-static void send_start(struct web_job *job)
+static void accept_start(struct web_job *job)
 {
     char event[SESSION_IDENTITY_MAX + UUID_TEXT_MAX];
     snprintf(event, sizeof(event), "%s:%s", job->identity, job->in.id);
@@ -95,11 +111,103 @@ static void send_start(struct web_job *job)
         .from = { str_of(job->identity), STR_NONE, STR_NONE },
         .message_id = str_of(job->in.id),
         .text = job->in.text,
-        .album = STR_NONE,
-        .moved_to = STR_NONE,
-        .ip = str_of(job->socket->ip),
+        .attachments = job->attachments,
+        .n_attachments = job->in.n_attachments,
+        .ip = job->socket ? str_of(job->socket->ip) : STR_NONE,
     };
     job->op.done = on_accepted;
+    chat_accept(job->web->channel.host->chat, &job->op, &job->web->channel, &in, &job->accepted);
+}
+
+/* Pictures can be looked at, by who sees. */
+static void attachment_fill(struct web_job *job, int i)
+{
+    struct attachment *a = &job->attachments[i];
+    struct uuid id = pg_rows_uuid(&job->rows, i, 0);
+    char text[UUID_TEXT_MAX];
+    uuid_text(&id, text);
+    snprintf(job->refs[i], WEB_REF_MAX, ATTACHMENT_REF "%s", text);
+    *a = (struct attachment){ .name = pg_rows_str(&job->rows, i, 1),
+                              .mime = pg_rows_str(&job->rows, i, 2),
+                              .ref = str_of(job->refs[i]),
+                              .bytes = pg_rows_i64(&job->rows, i, 3) };
+    a->kind = str_of(web_attachment_kind(a->mime));
+    if (str_eq(a->kind, STR("photo"))) a->url = a->ref;
+}
+
+static void on_attachments(struct op *op)
+{
+    struct web_job *job = container_of(op, struct web_job, op);
+    struct err why = ERR_INIT;
+    if (op->err.kind) {
+        web_job_failed(job);
+    } else if ((size_t)job->rows.n < job->in.n_attachments) {
+        err_set(&why, ERR_NOT_FOUND, "A file is not there any more. Please attach it again.");
+        if (job->socket) web_socket_error(job->socket, job->in.id, &why);
+        web_job_free(job);
+    } else {
+        for (int i = 0; i < job->rows.n; i++) attachment_fill(job, i);
+        accept_start(job);
+    }
+}
+
+static void send_start(struct web_job *job)
+{
+    char id[UUID_TEXT_MAX];
+    size_t n = 0;
+    if (!job->in.n_attachments) {
+        accept_start(job);
+        return;
+    }
+    for (size_t i = 0; i < job->in.n_attachments; i++) {
+        uuid_text(&job->in.attachments[i], id);
+        n += (size_t)snprintf(job->ids + n, sizeof(job->ids) - n, "%c%s", i ? ',' : '{', id);
+    }
+    snprintf(job->ids + n, sizeof(job->ids) - n, "}");
+    job->op.done = on_attachments;
+    store_attachments_send(job->web->channel.host->store, &job->op, str_of(job->web->channel.name),
+                           str_of(job->identity), str_of(job->ids), &job->rows);
+}
+
+/* ---- edit, take_back: of a message that waits ---- */
+
+static void push_change(struct web_job *job)
+{
+    bool edited = job->in.verb == WEB_EDIT;
+    struct json_out o = web_frame(job->web, edited ? "edited" : "taken_back");
+    json_field_str(&o, "thread", str_of(job->in.thread));
+    json_field_str(&o, "client", str_of(job->in.message));
+    if (edited) json_field_str(&o, "text", job->in.text);
+    web_frame_push(job->web, str_of(job->identity), NULL, &o);
+}
+
+static void on_waiting_changed(struct op *op)
+{
+    struct web_job *job = container_of(op, struct web_job, op);
+    if (op->err.kind) {
+        web_job_failed(job);
+        return;
+    }
+    struct err why = ERR_INIT;
+    err_set(&why, ERR_NOT_FOUND, "It is being answered already.");
+    if (job->accepted.changed)
+        push_change(job);
+    else if (job->socket)
+        web_socket_error(job->socket, job->in.id, &why);
+    web_job_free(job);
+}
+
+static void change_waiting_start(struct web_job *job)
+{
+    const struct inbound in = {
+        .kind = job->in.verb == WEB_EDIT ? INBOUND_EDIT : INBOUND_DELETE,
+        .where = { STR_NONE, str_of(job->identity), str_of(job->in.thread) },
+        .direct = true,
+        .from = { str_of(job->identity), STR_NONE, STR_NONE },
+        .message_id = str_of(job->in.message),
+        .text = job->in.text,
+    };
+    job->op.done = on_waiting_changed;
     chat_accept(job->web->channel.host->chat, &job->op, &job->web->channel, &in, &job->accepted);
 }
 
@@ -132,10 +240,15 @@ static void vote_start(struct web_job *job)
 /* ---- public ---- */
 
 static void (*const starts[WEB_VERB_N])(struct web_job *job) = {
-    [WEB_SEND] = send_start,           [WEB_LIST] = web_list_start,
-    [WEB_HISTORY] = web_history_start, [WEB_RENAME] = web_change_start,
-    [WEB_PIN] = web_change_start,      [WEB_HIDE] = web_change_start,
+    [WEB_SEND] = send_start,
+    [WEB_LIST] = web_list_start,
+    [WEB_HISTORY] = web_history_start,
+    [WEB_RENAME] = web_change_start,
+    [WEB_PIN] = web_change_start,
+    [WEB_HIDE] = web_change_start,
     [WEB_VOTE] = vote_start,
+    [WEB_EDIT] = change_waiting_start,
+    [WEB_TAKE_BACK] = change_waiting_start,
 };
 
 static const char *not_now(const struct web_socket *s, const struct web_in *in)

@@ -11,12 +11,35 @@ struct verb {
     enum err_kind (*read)(struct json *doc, struct web_in *ret, struct err *why); /* the rest */
 };
 
-static enum err_kind read_send(struct json *doc, struct web_in *ret, struct err *why)
+static enum err_kind read_attachments(struct json *doc, struct web_in *ret, struct err *why)
+{
+    struct json *list = json_get(doc, "attachments");
+    size_t n = json_length(list);
+    if (list && !json_is_array(list)) return err_set(why, ERR_PROTO, "attachments: not a list");
+    if (n > WEB_ATTACHMENTS_MAX)
+        return err_set(why, ERR_PROTO, "attachments: more than %d", WEB_ATTACHMENTS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct str id;
+        if (!json_str(json_at(list, i), &id) || !uuid_parse(id, &ret->attachments[i]))
+            return err_set(why, ERR_PROTO, "attachments: not a UUID");
+    }
+    ret->n_attachments = n;
+    return ERR_NONE;
+}
+
+static enum err_kind read_text(struct json *doc, struct web_in *ret, struct err *why)
 {
     if (!json_get_str(doc, "text", &ret->text))
         return err_set(why, ERR_PROTO, "text: a string is missing");
-    if (str_trim(ret->text).n == 0) return err_set(why, ERR_PROTO, "text: it is empty");
+    if (str_trim(ret->text).n == 0 && !ret->n_attachments)
+        return err_set(why, ERR_PROTO, "text: it is empty");
     return ERR_NONE;
+}
+
+static enum err_kind read_send(struct json *doc, struct web_in *ret, struct err *why)
+{
+    if (read_attachments(doc, ret, why)) return why->kind;
+    return read_text(doc, ret, why);
 }
 
 static enum err_kind read_rename(struct json *doc, struct web_in *ret, struct err *why)
@@ -63,12 +86,24 @@ static enum err_kind read_history(struct json *doc, struct web_in *ret, struct e
     return ERR_NONE;
 }
 
-static enum err_kind read_vote(struct json *doc, struct web_in *ret, struct err *why)
+static enum err_kind read_which(struct json *doc, struct web_in *ret, struct err *why)
 {
     struct uuid message = { .b = { 0 } };
     if (read_uuid(doc, "message", &message, why)) return why->kind;
     if (uuid_is_nil(&message)) return err_set(why, ERR_PROTO, "message: a UUID is missing");
     uuid_text(&message, ret->message);
+    return ERR_NONE;
+}
+
+static enum err_kind read_edit(struct json *doc, struct web_in *ret, struct err *why)
+{
+    enum err_kind kind = read_which(doc, ret, why);
+    return kind ? kind : read_text(doc, ret, why);
+}
+
+static enum err_kind read_vote(struct json *doc, struct web_in *ret, struct err *why)
+{
+    if (read_which(doc, ret, why)) return why->kind;
     if (!json_get_i64(doc, "vote", &ret->vote) || (ret->vote != 1 && ret->vote != -1))
         return err_set(why, ERR_PROTO, "vote: neither 1 nor -1");
     json_get_bool(doc, "taken_back", &ret->taken_back);
@@ -77,6 +112,8 @@ static enum err_kind read_vote(struct json *doc, struct web_in *ret, struct err 
 
 static const struct verb verbs[WEB_VERB_N] = {
     [WEB_SEND] = { "send", NEEDS_ID | NEEDS_THREAD, read_send },
+    [WEB_EDIT] = { "edit", NEEDS_THREAD, read_edit },
+    [WEB_TAKE_BACK] = { "take_back", NEEDS_THREAD, read_which },
     [WEB_LIST] = { "list", 0, NULL },
     [WEB_HISTORY] = { "history", NEEDS_THREAD, read_history },
     [WEB_RENAME] = { "rename", NEEDS_THREAD, read_rename },

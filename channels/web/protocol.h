@@ -2,6 +2,10 @@
  * protocol - what the page says over its WebSocket: one JSON object a frame. Pure.
  *
  *   {"type":"send","id":uuid,"thread":uuid,"text":...}     a message; the same id again is the same
+ *     with "attachments":[uuid,...]                        files that were uploaded before
+ *   {"type":"edit","thread":uuid,"message":uuid,"text":..} a message that waits, by the id it was
+ * sent
+ *   {"type":"take_back","thread":uuid,"message":uuid}      with: changed, or not to be answered
  *   {"type":"list"}                                        the conversations
  *   {"type":"history","thread":uuid,"limit":n}             the newest messages, or those
  *     with "before":uuid or "after":uuid                   before or after one
@@ -20,6 +24,8 @@
 
 enum web_verb {
     WEB_SEND,
+    WEB_EDIT,
+    WEB_TAKE_BACK,
     WEB_LIST,
     WEB_HISTORY,
     WEB_RENAME,
@@ -30,19 +36,22 @@ enum web_verb {
     WEB_VERB_N
 };
 
-#define WEB_HISTORY_MAX 100 /* messages in one answer */
-#define WEB_TITLE_MAX   200 /* bytes */
+#define WEB_HISTORY_MAX     100 /* messages in one answer */
+#define WEB_TITLE_MAX       200 /* bytes */
+#define WEB_ATTACHMENTS_MAX 10
 
 /* One frame. Strings live in the document. */
 struct web_in {
     enum web_verb verb;
-    char id[UUID_TEXT_MAX];     /* canonical; "" = none */
-    char thread[UUID_TEXT_MAX]; /* canonical */
-    struct str text;            /* send: the message; rename: the title */
-    struct uuid before, after;  /* nil = not asked for */
+    char id[UUID_TEXT_MAX];                       /* canonical; "" = none */
+    char thread[UUID_TEXT_MAX];                   /* canonical */
+    struct str text;                              /* send, edit: the message; rename: the title */
+    struct uuid attachments[WEB_ATTACHMENTS_MAX]; /* send */
+    size_t n_attachments;
+    struct uuid before, after; /* nil = not asked for */
     int64_t limit;
     bool pinned;
-    char message[UUID_TEXT_MAX]; /* vote: on which answer */
+    char message[UUID_TEXT_MAX]; /* vote: on which answer; edit, take_back: which */
     int64_t vote;
     bool taken_back;
 };

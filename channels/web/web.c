@@ -60,6 +60,13 @@ static const struct conf_field web_fields[] = {
       .max = 10000,
       .help = "WebSocket messages a second that a page may send for long; five times as many at "
               "once." },
+    { .key = "attachment_max",
+      .type = CONF_SIZE,
+      .offset = FIELD(attachment_max),
+      .def = "4MB",
+      .min = 1024,
+      .max = 32 << 20,
+      .help = "Bytes of one file that is sent along." },
     CONF_END,
 };
 #undef FIELD
@@ -120,6 +127,10 @@ static void add_routes(struct web *w)
     w->session = (struct http_route){
         .method = "POST", .path = "/session", .handle = session_post, .body_max = 1024
     };
+    w->upload = (struct http_route){ .method = "POST",
+                                     .path = "/attachments",
+                                     .handle = upload_post,
+                                     .body_max = (size_t)w->attachment_max };
     w->socket = (struct ws_route){ .http = { .method = "WS", .path = "/ws" },
                                    .handler = &web_socket_handler,
                                    .conf = { .message_max = w->frame_max,
@@ -128,6 +139,7 @@ static void add_routes(struct web *w)
     http_route_add(server, &w->page);
     http_route_add(server, &w->assets);
     http_route_add(server, &w->session);
+    http_route_add(server, &w->upload);
     ws_route_add(server, &w->socket);
 }
 
@@ -138,6 +150,7 @@ static enum err_kind web_open(struct channel *ch, struct err *why)
     map_init(&w->people);
     list_init(&w->jobs);
     list_init(&w->invites);
+    list_init(&w->uploads);
     buf_init(&w->frame, 32 << 20);
     w->pushes = (struct redis_sub){ .channel = PUSH_CHANNEL, .on_message = web_push_heard };
     redis_subscribe(ch->host->redis, &w->pushes);
@@ -158,8 +171,10 @@ static void web_close(struct channel *ch)
     http_route_drop(&w->page);
     http_route_drop(&w->assets);
     http_route_drop(&w->session);
+    http_route_drop(&w->upload);
     ws_route_drop(&w->socket);
     access_invites_drop(w);
+    uploads_drop(w);
     web_jobs_drop(w);
     redis_unsubscribe(ch->host->redis, &w->pushes);
     map_done(&w->people);

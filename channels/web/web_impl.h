@@ -9,6 +9,7 @@
  *   protocol.c  frames -> struct web_in (pure)
  *   job.c       what takes a while for a socket: taking a message in
  *   history.c   the same: conversations and their messages
+ *   upload.c    files that go along with a message
  *   push.c      frames out, to every socket of a person in every process
  */
 #pragma once
@@ -26,6 +27,7 @@
 #define WEB_TEXT_MAX    (256 * 1024)
 #define WEB_STREAMS_MAX 16 /* answers that grow at once before one person's eyes */
 #define WEB_JOBS_MAX    32 /* of one socket */
+#define WEB_REF_MAX     64
 
 struct web {
     struct channel channel;
@@ -34,12 +36,14 @@ struct web {
     struct conf_list origins;
     int64_t frame_max, send_queue_max, connections_max, person_connections_max;
     int64_t frames_per_second;
+    int64_t attachment_max;
 
-    struct http_route page, assets, session;
+    struct http_route page, assets, session, upload;
     struct ws_route socket;
     struct map people;   /* struct web_person: those who are here */
     struct list jobs;    /* struct web_job */
     struct list invites; /* struct invite, see access.c */
+    struct list uploads; /* struct upload, see upload.c */
     struct redis_sub pushes;
     struct buf frame; /* the one being written */
 };
@@ -90,6 +94,11 @@ void access_invite(struct web *w, struct http_in *in, struct str guess);
 void access_invites_drop(struct web *w);
 void session_post(struct http_route *route, struct http_in *in);
 
+/* upload.c */
+void upload_post(struct http_route *route, struct http_in *in);
+void uploads_drop(struct web *w);
+const char *web_attachment_kind(struct str mime); /* "photo" or "document" */
+
 /* socket.c */
 extern const struct ws_handler web_socket_handler;
 struct web_person *web_person_find(const struct web *w, struct str identity);
@@ -106,6 +115,9 @@ struct web_job {
     struct json *doc; /* the strings of `in` */
     struct accepted accepted;
     struct pg_rows rows, messages;
+    struct attachment attachments[WEB_ATTACHMENTS_MAX];
+    char refs[WEB_ATTACHMENTS_MAX][WEB_REF_MAX];
+    char ids[WEB_ATTACHMENTS_MAX * UUID_TEXT_MAX + 2]; /* "{uuid,...}" */
 };
 void web_job_start(struct web_socket *s, const struct web_in *in, struct json *doc); /* takes doc */
 void web_jobs_leave(struct web_socket *s); /* it is going away: its jobs end without it */

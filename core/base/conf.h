@@ -98,7 +98,7 @@ void conf_example(struct buf *to, const char *section, const char *help,
 /*
  * Write one group of a list, all of it commented out, its values active once it is not:
  * the caller writes "# channels = (" before the first and "# );" behind the last.
- * type     the group's `type` key; NULL: such groups have none
+ * type     the group's `type` key; NULL = it has none
  * last     no other group follows: a comma would be a syntax error
  */
 void conf_example_item(struct buf *to, const char *type, const char *help,

@@ -116,6 +116,16 @@ bool json_i64(struct json *v, int64_t *ret)
     return true;
 }
 
+bool json_f64(struct json *v, double *ret)
+{
+    if (!json_object_is_type(in(v), json_type_double) && !json_object_is_type(in(v), json_type_int))
+        return false;
+    double d = json_object_get_double(in(v));
+    if (!isfinite(d)) return false;
+    *ret = d;
+    return true;
+}
+
 bool json_get_str(struct json *obj, const char *key, struct str *ret)
 {
     return json_str(json_get(obj, key), ret);
@@ -128,13 +138,7 @@ bool json_get_i64(struct json *obj, const char *key, int64_t *ret)
 
 bool json_get_f64(struct json *obj, const char *key, double *ret)
 {
-    struct json_object *v = in(json_get(obj, key));
-    if (!json_object_is_type(v, json_type_double) && !json_object_is_type(v, json_type_int))
-        return false;
-    double d = json_object_get_double(v);
-    if (!isfinite(d)) return false;
-    *ret = d;
-    return true;
+    return json_f64(json_get(obj, key), ret);
 }
 
 bool json_flag(struct json *v, bool *ret)
@@ -174,11 +178,10 @@ bool json_next(struct json *obj, struct json_member *m)
     return true;
 }
 
-bool json_text(struct json *v, struct buf *to)
+bool json_write(struct json *v, struct buf *to)
 {
-    if (!v) return buf_add_cstr(to, "null");
-    size_t n;
+    size_t n = 0;
     const char *text = json_object_to_json_string_length(
         in(v), JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
-    return text && buf_add(to, str_from(text, n));
+    return buf_add(to, v ? str_from(text, n) : STR("null"));
 }

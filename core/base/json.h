@@ -36,6 +36,7 @@ bool json_is_object(struct json *v);
 bool json_is_array(struct json *v);
 bool json_str(struct json *v, struct str *ret); /* the value itself as a string */
 bool json_i64(struct json *v, int64_t *ret);
+bool json_f64(struct json *v, double *ret);
 bool json_flag(struct json *v, bool *ret);
 size_t json_length(struct json *arr);             /* 0 when not an array */
 struct json *json_at(struct json *arr, size_t i); /* NULL: out of range or null */
@@ -50,8 +51,8 @@ struct json_member {
 };
 bool json_next(struct json *obj, struct json_member *m); /* false: no more, or not an object */
 
-/* Append the value as JSON text without white space. False: `to` is full. */
-bool json_text(struct json *v, struct buf *to);
+/* Append the value as JSON text without white space; NULL: "null". False: `to` is full. */
+bool json_write(struct json *v, struct buf *to);
 
 /* Writing: commas and escapes are the writer's business. Errors stick in the buf (`full`). */
 struct json_out {

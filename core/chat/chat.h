@@ -87,6 +87,7 @@ extern const struct flow_kind intake_flow;
 /* Result of chat_accept. */
 struct accepted {
     bool duplicate; /* seen before: acknowledge and do nothing */
+    bool changed;   /* INBOUND_EDIT, INBOUND_DELETE: the message waited still */
     struct uuid request, conversation, message;
 };
 

@@ -4,8 +4,11 @@
 #include "core/chat/keeper.h"
 #include "core/chat/link.h"
 #include "core/chat/person.h"
+#include "core/chat/receipt.h"
 #include "core/chat/turn.h"
 #include "core/store/conversation.h"
+
+#define WHY_MAX 10000
 
 static const struct command unknown_command;
 
@@ -35,16 +38,23 @@ static enum flow_rc new_done(struct turn *t)
     return FLOW_NEXT;
 }
 
+static void list_route(struct buf *b, const struct route *r, const struct route *now)
+{
+    buf_addf(b, "- `%s`%s%s", r->name, *r->help ? ": " : "", r->help);
+    for (size_t i = 0; i < r->n && r->n > 1; i++)
+        buf_addf(b, "%s`%s`", i ? ", then " : *r->help ? "; asks " : " asks ", r->v[i]->name);
+    buf_addf(b, "%s\n", r == now ? " – answers here" : "");
+}
+
 static enum flow_rc models_run(struct turn *t, struct str args)
 {
     (void)args;
     struct models *models = t->chat->models;
-    const struct model *now = turn_model(t);
     _cleanup_(buf_done) struct buf b = BUF_INIT(16 * 1024);
-    for (size_t i = 0; i < models_count(models); i++) {
-        const struct model *m = models_at(models, i);
-        buf_addf(&b, "- `%s`%s\n", m->name, m == now ? " answers here" : "");
-    }
+    for (size_t i = 0; i < routes_count(models); i++)
+        list_route(&b, routes_at(models, i), turn_route(t));
+    for (size_t i = 0; i < models_count(models); i++)
+        list_route(&b, routes_find(models, str_of(models_at(models, i)->name)), turn_route(t));
     turn_say(t, "The models that I can ask:\n\n%.*s\nChoose with `/model NAME`.",
              STR_ARG(buf_str(&b)));
     return FLOW_NEXT;
@@ -56,17 +66,17 @@ static enum flow_rc model_run(struct turn *t, struct str args)
         turn_say(
             t,
             "The model here is `%s`. `/models` lists all, `/model NAME` chooses, `/model default` goes back.",
-            turn_model(t)->name);
+            turn_route(t)->name);
         return FLOW_NEXT;
     }
     bool back = str_eq_nocase(args, STR("default"));
-    const struct model *m = back ? NULL : models_find(t->chat->models, args);
-    if (!back && !m) {
+    const struct route *r = back ? NULL : routes_find(t->chat->models, args);
+    if (!back && !r) {
         turn_say(t, "I know no model `%.*s`. `/models` lists those that I know.",
                  STR_ARG(str_head(args, 64)));
         return FLOW_NEXT;
     }
-    t->request.model_override = m ? str_of(m->name) : STR_NONE;
+    t->request.model_override = r ? str_of(r->name) : STR_NONE;
     store_set_model(t->chat->store, &t->flow.op, t->request.conversation,
                     t->request.model_override);
     return FLOW_WAIT;
@@ -74,7 +84,42 @@ static enum flow_rc model_run(struct turn *t, struct str args)
 
 static enum flow_rc model_done(struct turn *t)
 {
-    turn_say(t, "From now on `%s` answers in this conversation.", turn_model(t)->name);
+    turn_say(t, "From now on `%s` answers in this conversation.", turn_route(t)->name);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc why_run(struct turn *t, struct str args)
+{
+    int64_t n = 1;
+    if (args.n && (!str_i64(args, &n) || n < 1 || n > WHY_MAX)) {
+        turn_say(t, "`/why` is about my last answer, `/why 2` about the one before it, and so on.");
+        return FLOW_NEXT;
+    }
+    store_receipt(t->chat->store, &t->flow.op, t->request.conversation, n, &t->rows);
+    return FLOW_WAIT;
+}
+
+/* What it is about, when that is not plain. */
+static void add_words(struct buf *to, struct str words)
+{
+    buf_add_cstr(to, "About “");
+    for (size_t i = 0; i < words.n; i++) buf_add_char(to, words.p[i] == '\n' ? ' ' : words.p[i]);
+    buf_add_cstr(to, "…”: ");
+}
+
+static enum flow_rc why_done(struct turn *t)
+{
+    _cleanup_(buf_done) struct buf b = BUF_INIT(16 * 1024);
+    struct json *receipt = NULL;
+    if (t->rows.n == 0) {
+        turn_say(t, "There is no such answer in this conversation.");
+        return FLOW_NEXT;
+    }
+    if (str_find(t->query, STR(" ")) != SIZE_MAX) add_words(&b, pg_rows_str(&t->rows, 0, 1));
+    json_parse(pg_rows_str(&t->rows, 0, 0), &receipt, NULL);
+    bool known = receipt_tell(receipt, &b);
+    json_free(receipt);
+    turn_say(t, "%s", known ? b.p : "That answer is from before I kept receipts.");
     return FLOW_NEXT;
 }
 
@@ -93,7 +138,7 @@ static enum flow_rc status_done(struct turn *t)
         t,
         "- model: `%s`\n- messages in this conversation: %d\n- answers being written in this process: %zu\n"
         "- messages waiting or being answered everywhere: %lld (the oldest since %s)\n- version: %s",
-        turn_model(t)->name, t->request.message_count, t->chat->n_running,
+        turn_route(t)->name, t->request.message_count, t->chat->n_running,
         (long long)pg_rows_i64(&t->rows, 0, 0), oldest, PARLEY_VERSION);
     return FLOW_NEXT;
 }
@@ -159,6 +204,8 @@ const struct command commands[] = {
     { "help", "", "shows this", false, help_run, NULL },
     { "new", "", "begins a new conversation", false, new_run, new_done },
     { "model", "[name]", "shows or chooses the model", false, model_run, model_done },
+    { "why", "[N]", "tells how my last answer came about, or the N-th last", false, why_run,
+      why_done },
     { "models", "", "lists the models", false, models_run, NULL },
     { "status", "", "shows how things are", false, status_run, status_done },
     { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },

@@ -1,5 +1,6 @@
 /*
- * intake: a platform's event becomes rows, and then work. A flow of one wait.
+ * intake: a platform's event becomes rows, and then work. A flow of one wait; a vote on what we do
+ * not know of has a second one.
  *
  * The flow belongs to nobody: should the adapter give up waiting, the message may be stored all the
  * same, and then its turn must start.
@@ -21,6 +22,9 @@
 
 #define INTAKE_BUDGET_MS 60000
 #define METADATA_MAX     16384
+#define VOTE_AGAIN_MS    2000 /* until an answer that is seen is surely recorded */
+
+enum { INTAKE_STORE, INTAKE_WAIT, INTAKE_N };
 
 struct intake {
     struct flow flow;
@@ -85,20 +89,45 @@ static enum flow_rc store_start(struct flow *f)
     return FLOW_WAIT;
 }
 
+/* Who waits for us hears that it went well; the flow may go on by itself. */
+static void release(struct intake *in)
+{
+    if (in->outer && in->ret)
+        *in->ret = (struct accepted){
+            .duplicate = !in->ids.fresh && in->kind == INBOUND_MESSAGE,
+            .changed = in->kind != INBOUND_MESSAGE && in->rows.n > 0,
+            .request = in->ids.request,
+            .conversation = in->ids.conversation,
+            .message = in->ids.message,
+        };
+    if (in->outer) op_finish(in->outer);
+    in->outer = NULL;
+}
+
+/* People are quick: an answer may be voted on before its id is recorded. Most such events are about
+ * somebody else's message, so nobody waits for the second look. */
+static enum flow_rc vote_done(struct intake *in)
+{
+    bool known = in->rows.n > 0;
+    if (known) metric_add(&m_votes[in->vote > 0 ? 0 : 1], in->taken_back ? 0 : 1);
+    if (known || in->tries++ > 0 || in->chat->draining) return FLOW_STOP;
+    release(in);
+    return FLOW_NEXT;
+}
+
 static enum flow_rc store_done(struct flow *f)
 {
     struct intake *in = of_flow(f);
-    if (in->kind == INBOUND_VOTE && in->rows.n > 0)
-        metric_add(&m_votes[in->vote > 0 ? 0 : 1], in->taken_back ? 0 : 1);
-    if (in->kind != INBOUND_MESSAGE) return FLOW_NEXT;
+    if (in->kind == INBOUND_VOTE) return vote_done(in);
+    if (in->kind != INBOUND_MESSAGE) return FLOW_STOP;
     if (store_accepted(&in->rows, &in->ids)) {
         metric_add(in->ids.fresh ? &m_messages : &m_duplicates, 1);
-        return FLOW_NEXT;
+        return FLOW_STOP;
     }
     /* The place's conversation was ended by /new in the same moment; the second try begins another.
      */
     if (++in->tries < 3) {
-        flow_goto(f, 0);
+        flow_goto(f, INTAKE_STORE);
         return FLOW_NEXT;
     }
     err_set(&f->err, ERR_IO, "the conversation could not be opened");
@@ -110,6 +139,19 @@ static enum flow_rc store_failed(struct flow *f)
     /* PostgreSQL will refuse this row however often it comes. */
     if (f->op.err.kind == ERR_REFUSED) err_set(&f->err, ERR_PROTO, "%s", f->op.err.msg);
     return FLOW_STOP;
+}
+
+static enum flow_rc wait_start(struct flow *f)
+{
+    op_sleep(&f->op, VOTE_AGAIN_MS);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc wait_done(struct flow *f)
+{
+    pg_rows_done(&of_flow(f)->rows);
+    flow_goto(f, INTAKE_STORE);
+    return FLOW_NEXT;
 }
 
 /* What Redis knows of the person; lost without harm. */
@@ -140,14 +182,10 @@ static void intake_end(struct flow *f)
 {
     struct intake *in = of_flow(f);
     bool ok = f->err.kind == ERR_NONE;
-    if (in->outer && ok) {
-        if (in->ret)
-            *in->ret = (struct accepted){ !in->ids.fresh && in->kind == INBOUND_MESSAGE,
-                                          in->ids.request, in->ids.conversation, in->ids.message };
-        op_finish(in->outer);
-    } else if (in->outer) {
+    if (ok)
+        release(in);
+    else if (in->outer)
         op_fail(in->outer, &f->err);
-    }
     metric_observe_ms(&m_intake, (double)(clock_ms() - in->began_ms));
     if (ok && in->ids.fresh) remember(in);
     if (ok && in->ids.fresh && !in->chat->draining) start_work(in);
@@ -156,9 +194,12 @@ static void intake_end(struct flow *f)
     free(in);
 }
 
-static const struct flow_step intake_steps[] = { { "store", store_start, store_done,
-                                                   store_failed } };
-const struct flow_kind intake_flow = { "intake", intake_steps, 1, INTAKE_BUDGET_MS, intake_end };
+static const struct flow_step intake_steps[] = {
+    [INTAKE_STORE] = { "store", store_start, store_done, store_failed },
+    [INTAKE_WAIT] = { "wait", wait_start, wait_done, NULL },
+};
+const struct flow_kind intake_flow = { "intake", intake_steps, INTAKE_N, INTAKE_BUDGET_MS,
+                                       intake_end };
 
 static void intake_drop(struct op *op)
 {

@@ -66,13 +66,20 @@ static size_t history_start(const struct context_read *context, int64_t room)
     return first;
 }
 
+#define GO_ON                                                                                         \
+    "Your answer broke off there. Go on exactly where it ends: do not repeat anything of it, and do " \
+    "not comment on this."
+
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
-                               const struct context_read *context, struct str query,
-                               const struct pictures *pictures)
+                               const struct context_read *context,
+                               const struct prompt_question *question)
 {
-    struct str system = str_of(conf->system_prompt);
-    size_t first = history_start(context, history_room(conf, m, system, query));
-    struct model_message *v = arena_new_array(a, struct model_message, context->n - first + 2);
+    struct str system = str_of(conf->system_prompt), query = question->query;
+    const struct pictures *pictures = question->pictures;
+    int64_t room = history_room(conf, m, system, query);
+    if (question->so_far.n) room -= cost(question->so_far) + cost(STR(GO_ON));
+    size_t first = history_start(context, room);
+    struct model_message *v = arena_new_array(a, struct model_message, context->n - first + 4);
     size_t n = 0;
     if (system.n) v[n++] = (struct model_message){ .role = MODEL_SYSTEM, .text = system };
     for (size_t i = first; i < context->n; i++) v[n++] = message_of(&context->entries[i]);
@@ -80,7 +87,10 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
                                      .text = query,
                                      .pictures = pictures->v,
                                      .n_pictures = m->sees ? pictures->n : 0 };
-
+    if (question->so_far.n) {
+        v[n++] = (struct model_message){ .role = MODEL_ASSISTANT, .text = question->so_far };
+        v[n++] = (struct model_message){ .role = MODEL_USER, .text = STR(GO_ON) };
+    }
     struct model_ask *ask = arena_new(a, struct model_ask);
     *ask = (struct model_ask){ .messages = v, .n_messages = n };
     return ask;

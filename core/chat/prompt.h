@@ -15,7 +15,11 @@ void prompt_history(struct arena *a, const struct pg_rows *rows, int message_cou
 /* Adds the addresses of a JSON array ("" = none) to `to`, which grows in the arena. */
 void prompt_pictures(struct arena *a, struct str array, struct pictures *to);
 
-/* pictures: those of the question; left out for a model that does not see. */
+struct prompt_question {
+    struct str query;
+    const struct pictures *pictures; /* left out for a model that does not see */
+    struct str so_far;               /* half an answer, to be gone on with; "" = none */
+};
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
-                               const struct context_read *context, struct str query,
-                               const struct pictures *pictures);
+                               const struct context_read *context,
+                               const struct prompt_question *question);

@@ -13,7 +13,9 @@
 #include "core/chat/command.h"
 #include "core/chat/keeper.h"
 #include "core/chat/person.h"
+#include "core/chat/picture.h"
 #include "core/chat/prompt.h"
+#include "core/chat/receipt.h"
 #include "core/store/conversation.h"
 
 #define TYPING_FIRST_MS 300
@@ -30,6 +32,7 @@ enum {
     STEP_LIMITS,
     STEP_CONTEXT,
     STEP_HISTORY,
+    STEP_PICTURES,
     STEP_ASK,
     STEP_SETTLE,
     STEP_KEEP,
@@ -90,15 +93,15 @@ struct outbound turn_outbound(const struct turn *t)
     };
 }
 
-const struct model *turn_model(const struct turn *t)
+const struct route *turn_route(const struct turn *t)
 {
     const struct str choices[] = { t->request.model_override, t->request.preferred_model,
                                    str_of(t->channel->model), str_of(t->chat->conf.model) };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        const struct model *m = choices[i].n ? models_find(t->chat->models, choices[i]) : NULL;
-        if (m) return m;
+        const struct route *r = choices[i].n ? routes_find(t->chat->models, choices[i]) : NULL;
+        if (r) return r;
     }
-    return models_default(t->chat->models);
+    return routes_default(t->chat->models);
 }
 
 /* The person wanted it to end. The answer to /stop says so, but what stands there has to be
@@ -326,13 +329,13 @@ static enum flow_rc context_done(struct flow *f)
     bool current = t->context.n > 0 ? t->context.newest == t->request.message_count
                                     : t->request.message_count == 0;
     metric_add(current ? &m_context_hits : &m_context_misses, 1);
-    return current ? go(t, STEP_ASK) : FLOW_NEXT;
+    return current ? go(t, STEP_PICTURES) : FLOW_NEXT;
 }
 
 static enum flow_rc context_failed(struct flow *f)
 {
     metric_add(&m_context_misses, 1);
-    return of_flow(f)->request.message_count == 0 ? go(of_flow(f), STEP_ASK) : FLOW_NEXT;
+    return of_flow(f)->request.message_count == 0 ? go(of_flow(f), STEP_PICTURES) : FLOW_NEXT;
 }
 
 static enum flow_rc history_start(struct flow *f)
@@ -351,6 +354,19 @@ static enum flow_rc history_done(struct flow *f)
     return FLOW_NEXT;
 }
 
+/* ---- pictures: those that are kept here ---- */
+
+static enum flow_rc load_pictures(struct flow *f)
+{
+    return pictures_start(of_flow(f));
+}
+
+static enum flow_rc load_pictures_done(struct flow *f)
+{
+    pictures_loaded(of_flow(f));
+    return FLOW_NEXT;
+}
+
 /* ---- ask: the model writes; the person watches ---- */
 
 static void on_typing(struct timer *timer)
@@ -366,17 +382,37 @@ static void on_piece(void *ctx, struct str piece)
     editor_grew(&((struct turn *)ctx)->editor, piece);
 }
 
+static void on_restart(void *ctx)
+{
+    editor_restart(&((struct turn *)ctx)->editor);
+}
+
+/* The question as this model can take it. */
+static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+{
+    struct turn *t = ctx;
+    struct context_read past = t->context;
+    if (t->anew && past.n >= 2) past.n -= 2;
+    const struct prompt_question question = { t->query, &t->pictures,
+                                              arena_dup(&t->arena, so_far) };
+    t->model = m;
+    struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
+    t->history_seen = 0;
+    for (size_t i = 0; i + 1 < ask->n_messages; i++)
+        t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
+    if (so_far.n) t->history_seen -= 2; /* the question, and half the answer */
+    t->history_left_out = past.n - t->history_seen;
+    return ask;
+}
+
 static enum flow_rc ask_start(struct flow *f)
 {
     struct turn *t = of_flow(f);
     if (t->stop == TURN_STOPPED) return stopped(t);
-    t->model = turn_model(t);
-    struct context_read past = t->context;
-    if (t->anew && past.n >= 2) past.n -= 2;
-    struct model_ask *ask =
-        prompt_build(&t->arena, &t->chat->conf, t->model, &past, t->query, &t->pictures);
+    t->asked_ms = clock_ms();
+    const struct route_asker asker = { question_for, on_piece, on_restart, t };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
-    model_ask(t->chat->models, t->model, &f->op, ask, on_piece, t, &t->answer);
+    route_ask(t->chat->models, turn_route(t), &f->op, &asker, &t->answer, &t->asked);
     return FLOW_WAIT;
 }
 
@@ -386,6 +422,7 @@ static enum flow_rc ask_anew(struct turn *t)
     t->stop = TURN_GOES_ON;
     model_answer_done(&t->answer);
     t->answer = (struct model_answer){ .tries = 0 };
+    t->asked = (struct route_log){ .n = 0 };
     editor_restart(&t->editor);
     return go(t, STEP_GATHER);
 }
@@ -481,6 +518,7 @@ static enum flow_rc keep_start(struct flow *f)
         .prompt_tokens = counted ? usage->prompt_tokens : -1,
         .completion_tokens = counted ? usage->completion_tokens : -1,
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
+        .receipt = t->model && !t->notice ? receipt_make(t) : STR("{}"),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
     };
@@ -577,6 +615,7 @@ static const struct flow_step turn_steps[] = {
     [STEP_LIMITS] = { "limits", limits_start, limits_done, NULL },
     [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },
+    [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },
     [STEP_KEEP] = { "keep", keep_start, keep_done, keep_failed },

@@ -8,7 +8,7 @@
 #include "core/chat/delivery.h"
 #include "core/chat/editor.h"
 #include "core/chat/lane.h"
-#include "core/model/model.h"
+#include "core/model/route.h"
 #include "core/store/request.h"
 
 enum turn_stop {
@@ -47,8 +47,11 @@ struct turn {
     struct rate_answer rate;
     int limits_asked; /* of the person, of the address */
     struct context_read context;
-    const struct model *model;
+    const struct model *model; /* that answers; while none does, the first of the route */
     struct model_answer answer;
+    struct route_log asked; /* all that were asked for it */
+    uint64_t asked_ms;
+    size_t history_seen, history_left_out; /* messages */
     struct timer typing;
 
     struct str reply; /* what the person gets */
@@ -85,9 +88,8 @@ void turn_ask_anew(struct turn *t, struct str query, struct str answers, struct 
 /* For commands: the reply, as a notice of ours. */
 void turn_say(struct turn *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The model that will answer here: the conversation's choice, the person's, the channel's, the
- * process's. */
-const struct model *turn_model(const struct turn *t);
+/* Who answers here: the conversation's choice, the person's, the channel's, the process's. */
+const struct route *turn_route(const struct turn *t);
 
 /* Its line in the log, and its metrics. From the turn's end. */
 void turn_log(const struct turn *t);

@@ -1,9 +1,12 @@
 /* calls: see calls.h. */
 #include "core/model/calls.h"
+#include "core/base/json.h"
 #include "core/base/utf8.h"
+#include "core/model/halves.h"
 
 #define CALL_ID_MAX   256
 #define CALL_NAME_MAX 256
+#define MADE_UP       "call_"
 
 void calls_init(struct calls *c)
 {
@@ -23,14 +26,17 @@ void calls_done(struct calls *c)
     c->n = 0;
 }
 
+struct calls_one *calls_at(struct calls *c, int64_t index)
+{
+    for (size_t i = c->n; i > 0; i--)
+        if (c->v[i - 1].index == index) return &c->v[i - 1];
+    return NULL;
+}
+
 /* Without an index a fragment belongs to the last call, unless it begins like another one. */
 static struct calls_one *find(struct calls *c, int64_t index, struct str id, struct str name)
 {
-    if (index >= 0) {
-        for (size_t i = c->n; i > 0; i--)
-            if (c->v[i - 1].index == index) return &c->v[i - 1];
-        return NULL;
-    }
+    if (index >= 0) return calls_at(c, index);
     struct calls_one *last = c->n ? &c->v[c->n - 1] : NULL;
     bool another = last && ((id.n && !str_eq(id, buf_str(&last->id))) || (!id.n && name.n));
     return another ? NULL : last;
@@ -61,12 +67,30 @@ enum err_kind calls_add(struct calls *c, int64_t index, struct str id, struct st
     return ERR_NONE;
 }
 
+enum err_kind calls_add_function(struct calls *c, int64_t index, struct json *call, struct err *why)
+{
+    struct json *function = json_get(call, "function");
+    struct json *arguments = json_get(function, "arguments");
+    struct str id = STR_NONE, name = STR_NONE, text = STR_NONE;
+    _cleanup_(buf_done) struct buf written = BUF_INIT(CALL_ARGUMENTS_MAX);
+    json_get_str(call, "id", &id);
+    json_get_str(function, "name", &name);
+    if (arguments && !json_str(arguments, &text)) {
+        if (!json_write(arguments, &written))
+            return err_set(why, ERR_LIMIT, "a tool call that is too long");
+        text = buf_str(&written);
+    }
+    return calls_add(c, index, id, name, text, why);
+}
+
 static void hand_on(struct calls_one *one, size_t i, struct model_sink *sink)
 {
+    _cleanup_(buf_done) struct buf joined = BUF_INIT(3 * CALL_ARGUMENTS_MAX);
     _cleanup_(buf_done) struct buf arguments = BUF_INIT(3 * CALL_ARGUMENTS_MAX);
-    if (!one->id.n) buf_addf(&one->id, "call_%zu", i + 1);
+    if (!one->id.n) buf_addf(&one->id, MADE_UP "%zu", i + 1);
     if (!one->arguments.n) buf_add_cstr(&one->arguments, "{}");
-    utf8_clean(&arguments, buf_str(&one->arguments));
+    halves_whole(buf_str(&one->arguments), &joined);
+    utf8_clean(&arguments, buf_str(&joined));
     struct model_call call = { .id = buf_str(&one->id),
                                .name = buf_str(&one->name),
                                .arguments = buf_str(&arguments) };
@@ -78,4 +102,25 @@ void calls_end(struct calls *c, struct model_sink *sink)
 {
     for (size_t i = 0; i < c->n; i++) hand_on(&c->v[i], i, sink);
     calls_done(c);
+}
+
+struct str calls_object(struct str arguments, struct arena *arena)
+{
+    struct json *doc = NULL;
+    bool good = json_parse(arguments, &doc, NULL) == ERR_NONE && json_is_object(doc);
+    json_free(doc);
+    if (good) return arguments;
+    _cleanup_(buf_done) struct buf object = BUF_INIT(6 * CALL_ARGUMENTS_MAX + 64);
+    struct json_out o = JSON_OUT(&object);
+    json_open(&o, '{');
+    if (arguments.n) json_field_str(&o, "not_an_object", arguments);
+    json_close(&o, '}');
+    return arena_dup(arena, object.full ? STR("{}") : buf_str(&object));
+}
+
+bool calls_made_up(struct str id)
+{
+    uint64_t n;
+    return str_starts(id, STR(MADE_UP)) && str_u64(str_skip(id, STR(MADE_UP).n), &n) &&
+           n <= CALLS_MAX;
 }

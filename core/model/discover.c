@@ -12,7 +12,7 @@
 #define OLLAMA_CONNECT_MS     500
 #define OLLAMA_TOTAL_MS       900
 #define OLLAMA_FIRST_TOKEN_MS 120000 /* the model may have to be loaded from disk */
-#define OLLAMA_CONTEXT        4096   /* what Ollama gives a model unless told otherwise */
+#define OLLAMA_CONTEXT        4096 /* what Ollama gives a model by itself; more takes more memory */
 #define OLLAMA_MAX_TOKENS     1024
 #define OPENAI_CONTEXT        128000
 #define OPENAI_MODEL          "gpt-4o-mini"
@@ -23,12 +23,12 @@ static const char *env(const char *name)
     return v ? v : "";
 }
 
-static struct openai *make_openai(struct models *models, struct str name)
+static struct remote *make(struct models *models, const struct model_type *type, struct str name)
 {
-    struct model *m = models_make(models, &model_openai, NULL, NULL);
+    struct model *m = models_make(models, type, NULL, NULL);
     if (!m) return NULL;
     m->name = arena_cstr(&models->strings, name);
-    return container_of(m, struct openai, remote.base);
+    return container_of(m, struct remote, base);
 }
 
 bool models_from_environment(struct models *models)
@@ -36,50 +36,49 @@ bool models_from_environment(struct models *models)
     struct str key = str_trim(str_of(env("OPENAI_API_KEY")));
     const char *url = env("OPENAI_BASE_URL"), *name = env("OPENAI_MODEL");
     if (!key.n && !*url) return false;
-    struct openai *m = make_openai(models, str_of(*name ? name : OPENAI_MODEL));
+    struct remote *m = make(models, &model_openai, str_of(*name ? name : OPENAI_MODEL));
     if (!m) return false;
     log_secret(key);
-    m->remote.api_key = arena_cstr(&models->strings, key);
-    m->remote.base.context_tokens = OPENAI_CONTEXT;
+    m->api_key = arena_cstr(&models->strings, key);
+    m->base.context_tokens = OPENAI_CONTEXT;
     if (*url) {
-        m->remote.base_url = arena_cstr(&models->strings, str_of(url));
+        m->base_url = arena_cstr(&models->strings, str_of(url));
         const char *field;
         struct err why;
-        if (m->remote.base.type->check(&m->remote.base, &field, &why) != ERR_NONE) {
+        if (m->base.type->check(&m->base, &field, &why) != ERR_NONE) {
             log_error("models", "OPENAI_BASE_URL is not usable, ignoring the environment", "why=%s",
                       log_quote(str_of(why.msg)));
             return false;
         }
     }
-    models_add(models, &m->remote.base);
+    models_add(models, &m->base);
     return true;
 }
 
 /* ---- Ollama ---- */
 
-/* An embedding model cannot chat. */
-static bool can_chat(struct json *entry)
+/* One that makes vectors cannot chat. */
+static bool makes_vectors(struct json *entry, struct str name)
 {
-    struct str family = STR_NONE, name = STR_NONE;
+    struct str family = STR_NONE;
     json_get_str(json_get(entry, "details"), "family", &family);
-    return json_get_str(entry, "name", &name) && name.n &&
-           str_find(family, STR("bert")) == SIZE_MAX && str_find(name, STR("embed")) == SIZE_MAX;
+    return str_find(family, STR("bert")) != SIZE_MAX || str_find(name, STR("embed")) != SIZE_MAX;
 }
 
-static void add_ollama(struct models *models, struct str tag, const char *base_url)
+static void add_ollama(struct models *models, struct str tag, const char *base_url, bool embeds)
 {
     struct str name = tag;
     if (str_ends(name, STR(":latest"))) name.n -= STR(":latest").n;
-    if (models_find(models, name)) return;
-    struct openai *m = make_openai(models, name);
+    if (models_knows(models, name)) return;
+    struct remote *m = make(models, &model_ollama, name);
     if (!m) return;
-    m->remote.base.model = arena_cstr(&models->strings, tag);
-    m->remote.base_url = base_url;
-    m->max_tokens_field = OPENAI_MAX_TOKENS;
-    m->remote.base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
-    m->remote.base.context_tokens = OLLAMA_CONTEXT;
-    m->remote.base.max_tokens = OLLAMA_MAX_TOKENS;
-    models_add(models, &m->remote.base);
+    m->base.model = arena_cstr(&models->strings, tag);
+    m->base.embeds = embeds;
+    m->base_url = base_url;
+    m->base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
+    m->base.context_tokens = OLLAMA_CONTEXT;
+    m->base.max_tokens = OLLAMA_MAX_TOKENS;
+    models_add(models, &m->base);
 }
 
 /* {"models":[{"name":"llama3.2:latest","details":{"family":"llama"}}]}, the newest first. */
@@ -90,15 +89,13 @@ static void read_tags(struct models *models, struct str body)
     if (json_parse(body, &doc, NULL) != ERR_NONE) return;
     struct json *tags = json_get(doc, "models");
     struct str url = str_of(models->probe_url);
-    const char *base_url = arena_printf(&models->strings, "%.*s/v1",
-                                        STR_ARG(str_head(url, url.n - STR("/api/tags").n)))
-                               .p;
+    const char *base_url = arena_cstr(&models->strings, str_head(url, url.n - STR("/api/tags").n));
     models->n = 0;
     for (size_t i = 0; i < json_length(tags) && models->n_made < MODELS_MAX; i++) {
         struct json *entry = json_at(tags, i);
         struct str name;
-        if (can_chat(entry) && json_get_str(entry, "name", &name))
-            add_ollama(models, name, base_url);
+        if (json_get_str(entry, "name", &name) && name.n)
+            add_ollama(models, name, base_url, makes_vectors(entry, name));
     }
     if (!models->n) models_add(models, demo);
     json_free(doc);

@@ -69,3 +69,10 @@ void halves_end(struct halves *h, struct buf *to)
     if (h->high) add_unknown(to);
     h->high = 0;
 }
+
+void halves_whole(struct str text, struct buf *to)
+{
+    struct halves h = { 0 };
+    halves_join(&h, text, to);
+    halves_end(&h, to);
+}

@@ -22,3 +22,5 @@ bool halves_mark(struct str json, struct buf *to);
 void halves_join(struct halves *h, struct str text, struct buf *to);
 /* The text has ended. */
 void halves_end(struct halves *h, struct buf *to);
+/* A text that is there as a whole. */
+void halves_whole(struct str text, struct buf *to);

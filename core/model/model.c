@@ -3,12 +3,16 @@
  * none. The first is the default.
  */
 #include "core/base/mem.h"
+#include "core/model/health.h"
 #include "core/model/models.h"
 #include "core/model/types.h"
 
 #define KEYS_MAX 48
 
-const struct model_type *const model_types[] = { &model_openai, &model_demo, NULL };
+const struct model_type *const model_types[] = {
+    &model_openai, &model_responses, &model_anthropic, &model_gemini, &model_ollama, &model_demo,
+    NULL,
+};
 
 const struct conf_field model_fields[] = {
     { "name", CONF_STR, offsetof(struct model, name),
@@ -35,6 +39,10 @@ const struct conf_field model_fields[] = {
       .help = "How often to ask until the answer begins. Afterwards it is never asked again." },
     { "reply_max", CONF_SIZE, offsetof(struct model, reply_max), .def = "256KB", .min = 1024,
       .max = 16777216, .help = "A longer answer is cut here." },
+    { "embeds", CONF_BOOL, offsetof(struct model, embeds), .def = "false",
+      .help = "It makes vectors of texts and cannot chat: nobody can choose it." },
+    { "dimensions", CONF_INT, offsetof(struct model, dimensions), .def = "0", .min = 0,
+      .max = 16384, .help = "How long its vectors are, if it lets one choose; 0 = as it likes." },
     CONF_END,
 };
 
@@ -80,6 +88,16 @@ struct model *models_make(struct models *models, const struct model_type *type,
 
 void models_add(struct models *models, const struct model *m)
 {
+    if (m->embeds) {
+        models->embedders[models->n_embedders++] = m;
+        return;
+    }
+    models->alone[models->n] = (struct route){ .name = m->name,
+                                               .help = "",
+                                               .v = { m },
+                                               .n = 1,
+                                               .midway = ROUTE_KEEP,
+                                               .total_ms = m->total_ms };
     models->list[models->n++] = m;
 }
 
@@ -90,7 +108,7 @@ static enum err_kind name_check(const struct models *models, const struct model 
     for (size_t i = 0; i < name.n; i++)
         if ((unsigned char)name.p[i] <= ' ')
             return err_set(why, ERR_CONF, "a name without spaces, please: people type it");
-    if (models_find(models, name))
+    if (models_knows(models, name))
         return err_set(why, ERR_CONF, "another model is named \"%s\"", m->name);
     return ERR_NONE;
 }
@@ -108,6 +126,10 @@ static enum err_kind model_configure(struct models *models, struct conf_group *g
     const char *key = "name";
     enum err_kind kind = name_check(models, m, why);
     if (kind == ERR_NONE && type->check) kind = type->check(m, &key, why);
+    if (kind == ERR_NONE && m->embeds && !type->embed_encode) {
+        key = "embeds";
+        kind = err_set(why, ERR_CONF, "the type \"%s\" makes no vectors", type->name);
+    }
     if (kind != ERR_NONE) return conf_blame(models->doc, g, key, why);
     models_add(models, m);
     return ERR_NONE;
@@ -121,7 +143,7 @@ static enum err_kind models_read(struct models *models, struct err *why)
         enum err_kind kind = model_configure(models, g, why);
         if (kind != ERR_NONE) return kind;
     }
-    if (n > 0 || models_from_environment(models)) return ERR_NONE;
+    if (models->n > 0 || models_from_environment(models)) return ERR_NONE;
 
     struct model *demo = models_make(models, &model_demo, NULL, why);
     if (!demo) return ERR_CONF;
@@ -138,9 +160,11 @@ enum err_kind models_open(struct loop *loop, struct http_client *http, struct co
     models->loop = loop;
     models->http = http;
     models->doc = doc;
+    models->health = health_new(loop);
     arena_init(&models->strings);
     op_init(&models->probe, loop, NULL);
     enum err_kind kind = models_read(models, why);
+    if (kind == ERR_NONE) kind = routes_read(models, why);
     if (kind != ERR_NONE)
         models_close(models);
     else
@@ -151,6 +175,7 @@ enum err_kind models_open(struct loop *loop, struct http_client *http, struct co
 void models_close(struct models *models)
 {
     op_cancel(&models->probe);
+    health_free(models->health);
     http_reply_done(&models->probe_reply);
     for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);
     arena_done(&models->strings);
@@ -177,6 +202,24 @@ size_t models_count(const struct models *models)
 const struct model *models_at(const struct models *models, size_t i)
 {
     return i < models->n ? models->list[i] : NULL;
+}
+
+const struct model *models_embedder(const struct models *models, struct str name)
+{
+    for (size_t i = 0; i < models->n_embedders; i++)
+        if (!name.n || str_eq_nocase(str_of(models->embedders[i]->name), name))
+            return models->embedders[i];
+    return NULL;
+}
+
+const struct model *models_embedder_at(const struct models *models, size_t i)
+{
+    return i < models->n_embedders ? models->embedders[i] : NULL;
+}
+
+bool models_knows(const struct models *models, struct str name)
+{
+    return models_find(models, name) || (name.n && models_embedder(models, name));
 }
 
 void models_example(struct buf *to)

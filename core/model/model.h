@@ -88,6 +88,8 @@ struct model_sink {
 
 struct model; /* one configured model: "models = ( { name = ...; type = ...; } )" */
 
+struct json;
+struct vectors;
 struct model_decoder; /* the codec's state of one answer */
 struct model_type {
     const char *name;
@@ -110,6 +112,10 @@ struct model_type {
     /* A status other than 2xx, and its body -> kind, text, retry_after_ms. Pure. */
     enum err_kind (*refusal)(int http_status, struct str body, uint32_t retry_hint_ms,
                              struct err *why);
+    /* Vectors of texts; NULL = it makes none. Refusals are read by refusal, too. */
+    enum err_kind (*embed_encode)(const struct model *m, const struct str *texts, size_t n,
+                                  struct arena *arena, struct http_request *rq, struct err *why);
+    enum err_kind (*embed_read)(struct json *doc, struct vectors *to, struct err *why);
     /* Instead of all of the above but check: an answer made in the process, written in pieces by
      * ask.c (demo). */
     void (*local)(const struct model *m, const struct model_ask *ask, struct buf *ret);
@@ -123,9 +129,11 @@ struct model {
     const char *model; /* what the backend calls it; "" = name */
     int64_t context_tokens, max_tokens;
     int64_t connect_ms, first_token_ms, idle_ms, total_ms;
-    bool sees;         /* it can look at pictures */
-    int64_t tries;     /* in all, before the first piece was shown */
-    int64_t reply_max; /* bytes */
+    bool sees;          /* it can look at pictures */
+    int64_t tries;      /* in all, before the first piece was shown */
+    int64_t reply_max;  /* bytes */
+    bool embeds;        /* it makes vectors, and cannot chat */
+    int64_t dimensions; /* of its vectors, where they can be chosen; 0 = the model's own */
 };
 extern const struct conf_field model_fields[]; /* the common ones */
 /* What the backend calls it. */
@@ -153,6 +161,9 @@ const struct model *models_default(const struct models *m);
 const struct model *models_find(const struct models *m, struct str name); /* NULL: no such */
 size_t models_count(const struct models *m);
 const struct model *models_at(const struct models *m, size_t i);
+/* Those that make vectors are a list of their own: nobody chats with them. NULL: no such. */
+const struct model *models_embedder(const struct models *m, struct str name); /* "" = the first */
+const struct model *models_embedder_at(const struct models *m, size_t i);
 /* The list "models" of the example configuration, all of it commented out. */
 void models_example(struct buf *to);
 
@@ -186,6 +197,36 @@ void model_answer_done(struct model_answer *a);
 void model_ask(struct models *models, const struct model *m, struct op *op,
                const struct model_ask *ask, void (*on_text)(void *ctx, struct str piece), void *ctx,
                struct model_answer *ret);
+
+#define MODEL_TEXTS_MAX 128 /* at once */
+
+/* A vector a text, all of one length. */
+struct model_vectors {
+    float *v; /* one after the other, in the order of the texts */
+    size_t n, dimensions;
+    int64_t tokens;
+    bool known; /* the backend said how many tokens it were */
+};
+void model_vectors_done(struct model_vectors *v);
+/* Vector i < v->n. */
+static inline const float *model_vector(const struct model_vectors *v, size_t i)
+{
+    return v->v + i * v->dimensions;
+}
+
+/*
+ * Make vectors of texts, such that what means the same is near. They are as the model gives them:
+ * most are of length 1, but not all.
+ * m        of models_embedder
+ * texts    n of them, 1 to MODEL_TEXTS_MAX, none empty; borrowed until the op ends
+ * ret      zero-initialised by the caller, alive until the op ends; set on success: then
+ *          model_vectors_done
+ * op       fails as model_ask does; ERR_LIMIT without a wait also for too many texts or too long
+ *          ones, ERR_REFUSED for an empty one, ERR_CONF when the model does not have the
+ *          dimensions that are configured
+ */
+void model_embed(struct models *models, const struct model *m, struct op *op,
+                 const struct str *texts, size_t n, struct model_vectors *ret);
 
 /*
  * Tokens of a text by the class-based estimator documented in tokens.c: on tried samples at most

@@ -8,21 +8,27 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
-#include "core/model/policy.h"
+#include "core/model/details.h"
 #include "core/model/reader.h"
+#include "core/model/refusal.h"
 #include "core/model/types.h"
+#include "core/model/vectors.h"
 
-#define COST_MAX 1e6 /* dollars for one answer: more is a mistake */
+#define COST_MAX   1e6       /* dollars for one answer: more is a mistake */
+#define TOKENS_MAX INT32_MAX /* likewise */
 
 struct model_decoder {
     struct model_sink *sink;
     struct reader reader;
     struct calls calls;
+    struct details details;
     bool has_finished; /* a finish_reason came */
 };
 
 static const char *const max_tokens_words[] = { "max_completion_tokens", "max_tokens", "none",
                                                 NULL };
+
+static const char *const format_words[] = { "base64", "float", NULL };
 
 static const struct conf_field fields[] = {
     REMOTE_FIELDS(openai, "https://api.openai.com/v1",
@@ -39,6 +45,9 @@ static const struct conf_field fields[] = {
       .help = "How the server calls the answer's maximum; max_tokens for older ones." },
     { "temperature", CONF_FLOAT, offsetof(struct openai, temperature), .def = "-1", .min = -1,
       .max = 2, .help = "0 to 2; -1 = the server's own, as reasoning models demand." },
+    { "embedding_format", CONF_ENUM, offsetof(struct openai, embedding_format), .def = "base64",
+      .words = format_words,
+      .help = "How to ask for vectors; float for servers that refuse the shorter base64." },
     CONF_END,
 };
 
@@ -60,15 +69,11 @@ static void put_message(struct json_out *o, const char *role, struct str text)
 static void put_picture(struct json_out *o, const struct model_picture *picture,
                         struct arena *arena)
 {
-    struct str url = picture->url;
-    if (picture->data.n)
-        url = arena_printf(arena, "data:%.*s;base64,%.*s", STR_ARG(picture->type),
-                           STR_ARG(picture->data));
     json_open(o, '{');
     json_field_str(o, "type", STR("image_url"));
     json_key(o, "image_url");
     json_open(o, '{');
-    json_field_str(o, "url", url);
+    json_field_str(o, "url", remote_picture(picture, arena));
     json_close(o, '}');
     json_close(o, '}');
 }
@@ -155,27 +160,6 @@ static void put_messages(struct json_out *o, const struct model_ask *ask, struct
     json_close(o, ']');
 }
 
-static void put_tools(struct json_out *o, const struct model_ask *ask)
-{
-    if (!ask->n_tools) return;
-    json_key(o, "tools");
-    json_open(o, '[');
-    for (size_t i = 0; i < ask->n_tools; i++) {
-        const struct model_tool *tool = &ask->tools[i];
-        json_open(o, '{');
-        json_field_str(o, "type", STR("function"));
-        json_key(o, "function");
-        json_open(o, '{');
-        json_field_str(o, "name", tool->name);
-        if (tool->description.n) json_field_str(o, "description", tool->description);
-        json_key(o, "parameters");
-        json_put_raw(o, tool->schema);
-        json_close(o, '}');
-        json_close(o, '}');
-    }
-    json_close(o, ']');
-}
-
 static void put_options(struct json_out *o, const struct openai *m, const struct model_ask *ask)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
@@ -194,94 +178,48 @@ static void put_options(struct json_out *o, const struct openai *m, const struct
     json_close(o, '}');
 }
 
-static enum err_kind encode(const struct model *base, const struct model_ask *ask,
-                            struct arena *arena, struct http_request *rq, struct err *why)
+static enum err_kind post(const struct openai *m, const char *path, bool stream,
+                          const struct buf *body, struct arena *arena, struct http_request *rq,
+                          struct err *why)
 {
-    const struct openai *m = of(base);
     const char *key = m->remote.api_key;
     const struct http_header headers[] = {
-        { STR("Accept"), str_of(m->stream ? "text/event-stream" : "") },
+        { STR("Accept"), str_of(stream ? "text/event-stream" : "") },
         { STR("Authorization"), *key ? arena_printf(arena, "Bearer %s", key) : STR_NONE },
         { STR("OpenAI-Organization"), str_of(m->organization) },
         { STR("OpenAI-Project"), str_of(m->project) },
     };
+    return remote_post(&m->remote.base, path, headers, sizeof(headers) / sizeof(*headers), body,
+                       arena, rq, why);
+}
+
+static enum err_kind encode(const struct model *base, const struct model_ask *ask,
+                            struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct openai *m = of(base);
     _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
     json_open(&o, '{');
     json_field_str(&o, "model", str_of(model_id(base)));
     put_messages(&o, ask, arena);
-    put_tools(&o, ask);
+    remote_put_tools(&o, ask);
     put_options(&o, m, ask);
     json_close(&o, '}');
-    return remote_post(base, "/chat/completions", headers, sizeof(headers) / sizeof(*headers),
-                       &body, arena, rq, why);
-}
-
-/* ---- errors ---- */
-
-/* A string or a number: some send their status as a code. */
-static struct str word_of(struct json *obj, const char *key, int *status)
-{
-    struct str word = STR_NONE;
-    int64_t n;
-    if (json_get_i64(obj, key, &n) && n >= 400 && n < 600) *status = (int)n;
-    json_get_str(obj, key, &word);
-    return word;
-}
-
-/* {"error":{"message","type","code"}}, {"error":"text"}, {"message"}, {"detail"}. */
-static void refusal_read(struct json *doc, struct policy_refusal *r)
-{
-    struct json *error = json_get(doc, "error");
-    struct json *at = json_is_object(error) ? error : doc;
-    struct str error_type = STR_NONE;
-    r->code = word_of(at, "code", &r->status);
-    r->type = word_of(at, "type", &r->status);
-    if (json_get_str(json_get(at, "metadata"), "error_type", &error_type)) r->code = error_type;
-    if (!json_str(error, &r->message) && !json_get_str(at, "message", &r->message))
-        json_get_str(at, "detail", &r->message);
-}
-
-static enum err_kind refusal(int http_status, struct str body, uint32_t hint_ms, struct err *why)
-{
-    struct policy_refusal r = { .status = http_status, .hint_ms = hint_ms };
-    struct json *doc = NULL;
-    enum err_kind kind = remote_moved(http_status, why);
-    if (kind != ERR_NONE) return kind;
-    if (json_parse(body, &doc, NULL) == ERR_NONE) refusal_read(doc, &r);
-    if (!doc && !str_starts(str_trim(body), STR("<"))) r.message = body;
-    r.status = http_status;
-    kind = policy_refused(&r, why);
-    json_free(doc);
-    return kind;
-}
-
-static bool has_error(struct json *doc)
-{
-    struct json *error = json_get(doc, "error");
-    struct str text;
-    bool flag = true;
-    if (json_get_bool(doc, "error", &flag)) return flag;
-    return error && (!json_str(error, &text) || text.n);
-}
-
-/* A failure inside of what began as a good answer. */
-static enum err_kind refused_inside(struct json *doc, struct err *why)
-{
-    struct policy_refusal r = { 0 };
-    refusal_read(doc, &r);
-    return policy_refused(&r, why);
+    return post(m, "/chat/completions", m->stream, &body, arena, rq, why);
 }
 
 /* ---- the answer ---- */
 
-/* "text", or [{"type":"text","text":"..."}] as Mistral writes it. */
+/* "text", or as Mistral writes it [{"type":"text","text":"..."}], thoughts among them. */
 static void put_content(struct model_decoder *d, struct json *content)
 {
     struct str text;
     if (json_str(content, &text)) reader_text(&d->reader, text);
-    for (size_t i = 0; i < json_length(content); i++)
-        if (json_get_str(json_at(content, i), "text", &text)) reader_text(&d->reader, text);
+    for (size_t i = 0; i < json_length(content); i++) {
+        struct json *part = json_at(content, i);
+        if (json_get(part, "thinking")) d->sink->alive = true;
+        if (json_get_str(part, "text", &text)) reader_text(&d->reader, text);
+    }
 }
 
 static void read_usage(struct json *usage, struct model_usage *to)
@@ -301,12 +239,28 @@ static void read_usage(struct json *usage, struct model_usage *to)
     to->known = has_prompt && has_completion;
 }
 
+/* llama.cpp counts even where nobody asked it to; what its cache held, it counts apart. */
+static void read_timings(struct json *timings, struct model_usage *to)
+{
+    int64_t read = 0, written = 0, cached = 0;
+    bool known =
+        json_get_i64(timings, "prompt_n", &read) && json_get_i64(timings, "predicted_n", &written);
+    json_get_i64(timings, "cache_n", &cached);
+    if (!known || to->known || read < 0 || read > TOKENS_MAX || cached < 0 || cached > TOKENS_MAX)
+        return;
+    *to = (struct model_usage){ .prompt_tokens = read + cached,
+                                .completion_tokens = written,
+                                .cached_tokens = cached,
+                                .known = true };
+}
+
 static const struct {
     const char *word;
     enum model_finish finish;
 } finishes[] = {
     { "stop", MODEL_STOP },
     { "length", MODEL_LENGTH },
+    { "model_length", MODEL_LENGTH }, /* Mistral */
     { "content_filter", MODEL_FILTER },
     { "tool_calls", MODEL_TOOL },
     { "function_call", MODEL_TOOL },
@@ -329,14 +283,10 @@ static enum err_kind read_calls(struct model_decoder *d, struct json *calls, str
 {
     enum err_kind kind = ERR_NONE;
     for (size_t i = 0; i < json_length(calls) && kind == ERR_NONE; i++) {
-        struct json *call = json_at(calls, i), *function = json_get(call, "function");
-        struct str id = STR_NONE, name = STR_NONE, arguments = STR_NONE;
+        struct json *call = json_at(calls, i);
         int64_t index = json_length(calls) > 1 ? (int64_t)i : -1;
         json_get_i64(call, "index", &index);
-        json_get_str(call, "id", &id);
-        json_get_str(function, "name", &name);
-        json_get_str(function, "arguments", &arguments);
-        kind = calls_add(&d->calls, index, id, name, arguments, why);
+        kind = calls_add_function(&d->calls, index, call, why);
         d->sink->alive = true;
     }
     return kind;
@@ -353,6 +303,7 @@ static enum err_kind read_choice(struct model_decoder *d, struct json *choice, s
     if ((json_get_str(delta, "reasoning_content", &text) && text.n) ||
         (json_get_str(delta, "reasoning", &text) && text.n))
         d->sink->alive = true;
+    details_add(&d->details, json_get(delta, "reasoning_details"));
     put_content(d, json_get(delta, "content"));
     if (json_get_str(delta, "refusal", &text) && text.n) {
         d->sink->finish = MODEL_FILTER;
@@ -372,10 +323,11 @@ static enum err_kind on_json(void *ctx, struct json *doc, struct err *why)
     struct json *choices = json_get(doc, "choices");
     for (size_t i = 0; i < json_length(choices) && kind == ERR_NONE; i++)
         kind = read_choice(d, json_at(choices, i), why);
+    read_timings(json_get(doc, "timings"), &d->sink->usage);
     read_usage(json_get(groq, "usage"), &d->sink->usage);
     read_usage(json_get(doc, "usage"), &d->sink->usage);
-    if (has_error(doc)) return refused_inside(doc, why);
-    if (has_error(groq)) return refused_inside(groq, why);
+    if (refusal_is(doc)) return refusal_inside(doc, why);
+    if (refusal_is(groq)) return refusal_inside(groq, why);
     return kind;
 }
 
@@ -384,6 +336,7 @@ static struct model_decoder *decoder_new(const struct model *m, struct model_sin
     struct model_decoder *d = mem_new(struct model_decoder);
     d->sink = sink;
     calls_init(&d->calls);
+    details_init(&d->details);
     reader_init(&d->reader, m, sink, false, on_json, d);
     return d;
 }
@@ -392,6 +345,7 @@ static void decoder_free(struct model_decoder *d)
 {
     reader_done(&d->reader);
     calls_done(&d->calls);
+    details_done(&d->details);
     free(d);
 }
 
@@ -399,11 +353,49 @@ static enum err_kind decode(struct model_decoder *d, struct str content_type, st
                             bool end, struct err *why)
 {
     enum err_kind kind = reader_feed(&d->reader, content_type, bytes, end, why);
-    if (!end || kind != ERR_NONE) return kind;
-    /* Not everybody sends [DONE]. */
-    if (d->has_finished) d->sink->ended = true;
-    if (d->sink->ended) calls_end(&d->calls, d->sink);
+    if (kind != ERR_NONE) return kind;
+    /* Not everybody sends [DONE]; and after it not everybody closes the connection. */
+    if (end && d->has_finished) d->sink->ended = true;
+    if (!d->sink->ended) return ERR_NONE;
+    if (d->calls.n) details_end(&d->details, d->sink);
+    calls_end(&d->calls, d->sink);
     return ERR_NONE;
+}
+
+/* ---- vectors: https://platform.openai.com/docs/api-reference/embeddings ---- */
+
+static enum err_kind embed_encode(const struct model *base, const struct str *texts, size_t n,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct openai *m = of(base);
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_field_str(&o, "model", str_of(model_id(base)));
+    json_field_str(&o, "encoding_format", str_of(format_words[m->embedding_format]));
+    if (base->dimensions) json_field_i64(&o, "dimensions", base->dimensions);
+    json_key(&o, "input");
+    json_open(&o, '[');
+    for (size_t i = 0; i < n; i++) json_put_str(&o, texts[i]);
+    json_close(&o, ']');
+    json_close(&o, '}');
+    return post(m, "/embeddings", false, &body, arena, rq, why);
+}
+
+/* Many send numbers although they were asked for base64. */
+static enum err_kind embed_read(struct json *doc, struct vectors *to, struct err *why)
+{
+    struct json *data = json_get(doc, "data");
+    enum err_kind kind = ERR_NONE;
+    for (size_t i = 0; i < json_length(data) && kind == ERR_NONE; i++) {
+        struct json *one = json_at(data, i);
+        int64_t index = (int64_t)i;
+        json_get_i64(one, "index", &index);
+        kind =
+            vectors_put(to, index < 0 ? SIZE_MAX : (size_t)index, json_get(one, "embedding"), why);
+    }
+    to->to->known = json_get_i64(json_get(doc, "usage"), "prompt_tokens", &to->to->tokens);
+    return kind;
 }
 
 const struct model_type model_openai = {
@@ -417,5 +409,7 @@ const struct model_type model_openai = {
     .decoder_new = decoder_new,
     .decode = decode,
     .decoder_free = decoder_free,
-    .refusal = refusal,
+    .refusal = refusal_of,
+    .embed_encode = embed_encode,
+    .embed_read = embed_read,
 };

@@ -45,18 +45,25 @@ static const struct {
     { "billing_hard_limit_reached", QUOTA },
     { "billing_error", QUOTA },
     { "payment_required", QUOTA },
+    { "failed_precondition", QUOTA }, /* Gemini: billing is not set up */
+    { "billing_disabled", QUOTA },
     { "insufficient_balance", QUOTA },
     { "invalid_api_key", AUTH },
     { "authentication_error", AUTH },
     { "permission_error", AUTH },
+    { "api_key_invalid", AUTH },
+    { "permission_denied", AUTH },
+    { "unauthenticated", AUTH },
     { "model_not_found", NO_MODEL },
     { "not_found_error", NO_MODEL },
+    { "not_found", NO_MODEL },
     { "context_length_exceeded", TOO_LONG },
     { "exceed_context_size_error", TOO_LONG },
     { "request_too_large", TOO_LONG },
     { "content_filter", POLICY },
     { "content_policy_violation", POLICY },
     { "moderation", POLICY },
+    { "invalid_argument", BAD },
     { "server_error", FAILING },
     { "server_is_overloaded", FAILING },
     { "service_unavailable_error", FAILING },
@@ -75,8 +82,10 @@ static const char *const too_long_phrases[] = {
     "context_length_exceeded",
     "prompt is too long",
     "input length and max_tokens exceed",
+    "input length and `max_tokens` exceed",
     "exceeds the available context size",
     "exceeds the maximum number of tokens",
+    "exceeds the context length", /* Ollama */
 };
 
 static enum class class_of_word(struct str word) {
@@ -198,6 +207,31 @@ enum err_kind policy_refused(const struct policy_refusal *r, struct err *why)
     }
     if (why) why->retry_after_ms = wait_ms;
     return kind;
+}
+
+bool policy_elsewhere(const struct err *why, bool on_refusal)
+{
+    switch (why->kind) {
+    case ERR_CANCELLED:
+    case ERR_BUG: return false;
+    case ERR_REFUSED: return on_refusal;
+    default: return true;
+    }
+}
+
+enum policy_rest policy_rest(const struct err *why)
+{
+    switch (why->kind) {
+    case ERR_NONE:
+    case ERR_CANCELLED:
+    case ERR_REFUSED:
+    case ERR_BUG: return POLICY_NO_REST;
+    case ERR_LIMIT: return why->retry_after_ms ? POLICY_REST : POLICY_NO_REST;
+    case ERR_AUTH:
+    case ERR_NOT_FOUND:
+    case ERR_CONF: return POLICY_LONG_REST;
+    default: return POLICY_COUNT;
+    }
 }
 
 bool policy_again(const struct policy_try *t, const struct err *why, uint32_t *ret_wait_ms)

@@ -16,6 +16,18 @@ struct policy_refusal {
 /* Returns the kind and sets *why: text and retry_after_ms. */
 enum err_kind policy_refused(const struct policy_refusal *r, struct err *why);
 
+/* Another model may answer what this one did not. on_refusal: even if content rules refused. */
+bool policy_elsewhere(const struct err *why, bool on_refusal);
+
+/* What a failure says about its model. */
+enum policy_rest {
+    POLICY_NO_REST,   /* nothing: the question was at fault */
+    POLICY_COUNT,     /* it failed; some in a row, and it rests */
+    POLICY_REST,      /* it rests for why->retry_after_ms: its limit is reached */
+    POLICY_LONG_REST, /* until a human has done something: key, credit, name */
+};
+enum policy_rest policy_rest(const struct err *why);
+
 struct policy_try {
     unsigned n, max;          /* this was try n of max */
     bool shown;               /* the person has seen a piece: never again */

@@ -3,6 +3,7 @@
 #include "core/base/utf8.h"
 
 #define VALUE_EXTRA (256 * 1024) /* a JSON value beyond its text */
+#define COUNT_MAX   INT32_MAX    /* tokens */
 
 /* ---- mending ---- */
 
@@ -43,7 +44,16 @@ void reader_text(struct reader *r, struct str text)
         text = buf_str(&r->clean);
     }
     r->sink->alive = true;
+    r->said += text.n;
     r->sink->text(r->sink, text);
+}
+
+bool reader_count(struct json *obj, const char *key, int64_t *ret)
+{
+    int64_t n;
+    if (!json_get_i64(obj, key, &n) || n < 0 || n > COUNT_MAX) return false;
+    *ret = n;
+    return true;
 }
 
 /* ---- framing ---- */
@@ -87,12 +97,39 @@ static enum err_kind take_lines(struct reader *r, struct str bytes, struct err *
     return kind;
 }
 
+static bool ends_line(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
+/* Where a line begins as no line of an event does, but JSON; or the end. */
+static size_t bare_at(struct reader *r, struct str bytes)
+{
+    for (size_t i = 0; i < bytes.n; i++) {
+        bool begins = i ? ends_line(bytes.p[i - 1]) : !r->in_line;
+        if (begins && (bytes.p[i] == '{' || bytes.p[i] == '[')) return i;
+    }
+    if (bytes.n) r->in_line = !ends_line(bytes.p[bytes.n - 1]);
+    return bytes.n;
+}
+
+static enum err_kind take_events(struct reader *r, struct str bytes, struct err *why)
+{
+    size_t at = bare_at(r, bytes);
+    enum err_kind kind = sse_feed(&r->sse, str_head(bytes, at), why);
+    if (at == bytes.n || kind != ERR_NONE) return kind;
+    r->shape = READER_BARE;
+    kind = sse_end(&r->sse, why);
+    return kind == ERR_NONE ? hold(r, str_skip(bytes, at), why) : kind;
+}
+
 static enum err_kind take(struct reader *r, struct str bytes, struct err *why)
 {
     switch (r->shape) {
-    case READER_EVENTS: return sse_feed(&r->sse, bytes, why);
+    case READER_EVENTS: return take_events(r, bytes, why);
     case READER_LINES: return take_lines(r, bytes, why);
-    case READER_WHOLE: return hold(r, bytes, why);
+    case READER_WHOLE:
+    case READER_BARE: return hold(r, bytes, why);
     default: return ERR_NONE;
     }
 }
@@ -115,7 +152,7 @@ static enum err_kind finish(struct reader *r, struct err *why)
 {
     enum err_kind kind = ERR_NONE;
     if (r->shape == READER_WHOLE) kind = read_json(r, buf_str(&r->held), why);
-    if (r->shape == READER_LINES) kind = end_line(r, why);
+    if (r->shape == READER_LINES || r->shape == READER_BARE) kind = end_line(r, why);
     if (r->shape == READER_EVENTS) kind = sse_end(&r->sse, why);
     /* Half a value at the end of a stream is where the answer broke off, not a mistake of the
      * server. */

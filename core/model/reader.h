@@ -4,7 +4,8 @@
  * pieces of whole code points. Pure.
  *
  * Some servers cut code points, or write halves of surrogate pairs: what can be mended is. A web
- * page instead of an answer is an error that says so.
+ * page instead of an answer is an error that says so. Google ends a stream of events that fails
+ * with an error that is no event but a JSON document.
  */
 #pragma once
 #include "core/base/json.h"
@@ -14,10 +15,12 @@
 
 struct reader {
     struct model_sink *sink;
-    enum { READER_UNDECIDED, READER_EVENTS, READER_LINES, READER_WHOLE } shape;
+    enum { READER_UNDECIDED, READER_EVENTS, READER_LINES, READER_WHOLE, READER_BARE } shape;
     bool lines;               /* what begins with '{' is a JSON value a line */
+    bool in_line;             /* READER_EVENTS: the last byte did not end a line */
+    size_t said;              /* bytes of text so far */
     struct sse sse;           /* READER_EVENTS */
-    struct buf held;          /* READER_WHOLE: all of it; READER_LINES: a line that has not ended */
+    struct buf held;          /* READER_WHOLE, _BARE: all of it; READER_LINES: an unended line */
     struct buf mended;        /* JSON that is not quite UTF-8 */
     struct buf marked;        /* the same with its lone halves marked */
     struct buf joined, clean; /* a piece with marks, with U+0000 */
@@ -45,3 +48,5 @@ enum err_kind reader_feed(struct reader *r, struct str content_type, struct str 
                           struct err *why);
 /* From on_json: a piece of the answer, as a view into the document. */
 void reader_text(struct reader *r, struct str text);
+/* A count of tokens. False, and *ret as it was: absent, or what no answer can have. */
+bool reader_count(struct json *obj, const char *key, int64_t *ret);

@@ -57,6 +57,34 @@ struct str remote_system(const struct model_ask *ask, struct arena *arena)
     return all;
 }
 
+void remote_put_tools(struct json_out *o, const struct model_ask *ask)
+{
+    if (!ask->n_tools) return;
+    json_key(o, "tools");
+    json_open(o, '[');
+    for (size_t i = 0; i < ask->n_tools; i++) {
+        const struct model_tool *tool = &ask->tools[i];
+        json_open(o, '{');
+        json_field_str(o, "type", STR("function"));
+        json_key(o, "function");
+        json_open(o, '{');
+        json_field_str(o, "name", tool->name);
+        if (tool->description.n) json_field_str(o, "description", tool->description);
+        json_key(o, "parameters");
+        json_put_raw(o, tool->schema);
+        json_close(o, '}');
+        json_close(o, '}');
+    }
+    json_close(o, ']');
+}
+
+struct str remote_picture(const struct model_picture *picture, struct arena *arena)
+{
+    if (!picture->data.n) return picture->url;
+    return arena_printf(arena, "data:%.*s;base64,%.*s", STR_ARG(picture->type),
+                        STR_ARG(picture->data));
+}
+
 enum err_kind remote_moved(int http_status, struct err *why)
 {
     if (http_status / 100 != 3) return ERR_NONE;

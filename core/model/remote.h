@@ -3,7 +3,7 @@
  * request made of them.
  */
 #pragma once
-#include "core/base/buf.h"
+#include "core/base/json.h"
 #include "core/model/model.h"
 
 #define REMOTE_BODY_MAX (32 * 1024 * 1024)
@@ -44,6 +44,10 @@ enum err_kind remote_post(const struct model *m, const char *path, const struct 
                           struct http_request *rq, struct err *why);
 /* All system texts of a conversation as one, "" if there is none. */
 struct str remote_system(const struct model_ask *ask, struct arena *arena);
+/* The key "tools" as OpenAI writes it, and others after it; nothing if there are none. */
+void remote_put_tools(struct json_out *o, const struct model_ask *ask);
+/* A picture as an address: its own, or a data: URL with its bytes. */
+struct str remote_picture(const struct model_picture *picture, struct arena *arena);
 /* The longest answer to ask for; 0 = not to be said. */
 static inline int64_t remote_max_tokens(const struct model *m, const struct model_ask *ask)
 {

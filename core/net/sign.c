@@ -55,6 +55,15 @@ enum {
     BASE64 = sodium_base64_VARIANT_URLSAFE_NO_PADDING
 };
 
+void sign_base64(struct str bytes, struct buf *to)
+{
+    size_t n = sodium_base64_encoded_len(bytes.n, sodium_base64_VARIANT_ORIGINAL); /* with a NUL */
+    char *text = buf_room(to, n);
+    if (!text) return;
+    sodium_bin2base64(text, n, (const uint8_t *)bytes.p, bytes.n, sodium_base64_VARIANT_ORIGINAL);
+    buf_grew(to, n - 1);
+}
+
 bool sign_seal(const uint8_t key[32], struct str plain, struct buf *to)
 {
     size_t n = NONCE + MAC + plain.n, n_text = sodium_base64_encoded_len(n, BASE64);

@@ -13,6 +13,8 @@ bool sign_ed25519_verify(const uint8_t public_key[32], struct str data,
 void sign_hex(const uint8_t *bytes, size_t n, char *ret); /* 2n digits and a NUL */
 bool sign_unhex(struct str hex, uint8_t *ret, size_t n);  /* exactly 2n digits, any case */
 
+void sign_base64(struct str bytes, struct buf *to); /* with + and /, padded */
+
 /*
  * Make a secret fit to be stored: encrypted and authenticated (XSalsa20-Poly1305), as base64url.
  * Each time the text is another one; it is about 4/3 of the length, and 54 more.

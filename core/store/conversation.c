@@ -20,9 +20,14 @@ void store_edit(struct store *s, struct op *op, const struct request_new *rq, st
 
 static const struct pg_stmt withdraw_stmt = {
     "withdraw",
-    "UPDATE requests r SET status = 'cancelled', status_reason = 'taken back', completed_at = now()"
-    " FROM conversations c WHERE r.conversation_id = c.id AND c.channel = $1 AND c.place_channel = $2"
-    " AND c.place_thread = $3 AND r.platform_message = $4 AND r.status = 'queued' RETURNING r.id"
+    "WITH taken AS ("
+    "  UPDATE requests r SET status = 'cancelled', status_reason = 'taken back', completed_at = now(), query = ''"
+    "  FROM conversations c WHERE r.conversation_id = c.id AND c.channel = $1 AND c.place_channel = $2"
+    "    AND c.place_thread = $3 AND r.platform_message = $4 AND r.status = 'queued'"
+    "  RETURNING r.id, r.message_id, r.conversation_id"
+    "), gone AS ("
+    "  DELETE FROM messages m USING taken t WHERE m.conversation_id = t.conversation_id AND m.id = t.message_id"
+    ") SELECT id FROM taken"
 };
 
 void store_withdraw(struct store *s, struct op *op, const struct request_new *rq,
@@ -105,6 +110,19 @@ void store_history(struct store *s, struct op *op, struct uuid conversation, int
 {
     const struct pg_value v[] = { pg_uuid(conversation), pg_int(limit) };
     pg_query(s->pg, op, &history_stmt, v, 2, rows);
+}
+
+static const struct pg_stmt receipt_stmt = {
+    "receipt",
+    "SELECT coalesce(m.metadata -> 'receipt', '{}'), left(m.content, 60) FROM messages m"
+    " WHERE m.conversation_id = $1 AND m.role = 'assistant' ORDER BY m.id DESC OFFSET $2 LIMIT 1"
+};
+
+void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
+                   struct pg_rows *rows)
+{
+    const struct pg_value v[] = { pg_uuid(conversation), pg_int(n - 1) };
+    pg_query(s->pg, op, &receipt_stmt, v, 2, rows);
 }
 
 static const struct pg_stmt last_reply_stmt = {

@@ -9,7 +9,8 @@
  * query. */
 void store_edit(struct store *s, struct op *op, const struct request_new *rq, struct pg_rows *rows);
 
-/* They took it back: it is cancelled, if it still waits. The same fields, without the query. */
+/* They took it back: if it still waits, it is cancelled and its text is gone. The same fields,
+ * without the query. Rows: one, if so. */
 void store_withdraw(struct store *s, struct op *op, const struct request_new *rq,
                     struct pg_rows *rows);
 
@@ -35,6 +36,11 @@ void store_set_model(struct store *s, struct op *op, struct uuid conversation, s
 
 /* The newest answered exchanges, newest first, at most `limit`. Rows: question, answer. */
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
+                   struct pg_rows *rows);
+
+/* The receipt of a model's reply in the conversation, n = 1 for the newest. Rows: receipt, the
+ * first words of the reply. */
+void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
                    struct pg_rows *rows);
 
 /* The newest reply of a model in the conversation, and what it answered. Rows: content, question,

@@ -56,7 +56,7 @@ void store_thread_messages(struct store *s, struct op *op, const struct thread *
 }
 
 static const struct pg_stmt open_stmt = {
-    "thread_open", "SELECT r.id, r.message_id, r.status FROM conversations c "
+    "thread_open", "SELECT r.id, r.message_id, r.status, r.platform_message FROM conversations c "
                    "JOIN requests r ON r.conversation_id = c.id "
                    "WHERE " IN_THREAD " AND r.status IN ('queued', 'running', 'sending') "
                    "ORDER BY r.id LIMIT 200"

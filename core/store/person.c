@@ -93,7 +93,8 @@ void store_forget_begin(struct store *s, struct op *op, struct uuid user, struct
     pg_query(s->pg, op, &forget_begin_stmt, v, 3, rows);
 }
 
-static const struct pg_stmt forget_next_stmt = { "forget_next", "SELECT forget_next()" };
+static const struct pg_stmt forget_next_stmt = { "forget_next",
+                                                 "SELECT forget_next(), drop_outdated()" };
 
 void store_forget_next(struct store *s, struct op *op, struct pg_rows *rows)
 {
@@ -132,12 +133,14 @@ void store_export_offer(struct store *s, struct op *op, struct uuid user, struct
 }
 
 static const struct pg_stmt export_stmt = {
-    "export", "SELECT export_person(user_id)::text FROM export_tokens "
+    "export", "SELECT export_person(user_id, $2, $3::int)::text FROM export_tokens "
               "WHERE token_hash = $1 AND expires_at > now()"
 };
 
-void store_export(struct store *s, struct op *op, struct str token_hash, struct pg_rows *rows)
+void store_export(struct store *s, struct op *op, struct str token_hash, struct uuid before,
+                  struct pg_rows *rows)
 {
-    const struct pg_value v[] = { pg_text(token_hash) };
-    pg_query(s->pg, op, &export_stmt, v, 1, rows);
+    if (uuid_is_nil(&before)) memset(before.b, 0xff, sizeof(before.b));
+    const struct pg_value v[] = { pg_text(token_hash), pg_uuid(before), pg_int(EXPORT_MESSAGES) };
+    pg_query(s->pg, op, &export_stmt, v, 3, rows);
 }

@@ -50,5 +50,11 @@ void store_erased(struct store *s, struct op *op, int64_t up_to);
 /* An address that works for life_ms. */
 void store_export_offer(struct store *s, struct op *op, struct uuid user, struct str token_hash,
                         int64_t life_ms);
-/* Rows: the document; none = the address does not work (any more). */
-void store_export(struct store *s, struct op *op, struct str token_hash, struct pg_rows *rows);
+#define EXPORT_MESSAGES 2000 /* in one document */
+/*
+ * before   nil = the newest messages; else those before this one
+ * Rows: the document, whose "older" leads to the part before it; none = the address does not work
+ * (any more).
+ */
+void store_export(struct store *s, struct op *op, struct str token_hash, struct uuid before,
+                  struct pg_rows *rows);

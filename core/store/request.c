@@ -199,7 +199,7 @@ void store_requeue(struct store *s, struct op *op, struct uuid request, int atte
 
 static const enum pg_type keep_types[] = {
     PG_UUID, PG_UUID, PG_INT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TEXT,
-    PG_TEXT, PG_TEXT, PG_INT, PG_INT,  PG_INT,  PG_JSON, PG_INT,
+    PG_TEXT, PG_TEXT, PG_INT, PG_INT,  PG_INT,  PG_JSON, PG_INT,  PG_JSON,
 };
 
 /*
@@ -212,8 +212,8 @@ const struct pg_batch_kind store_keep_kind = {
               "WITH input AS ("
               "  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::text[],"
               "    $7::bool[], $8::text[], $9::text[], $10::text[], $11::int8[], $12::int8[], $13::int8[],"
-              "    $14::jsonb[], $15::int8[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
-              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, ord)"
+              "    $14::jsonb[], $15::int8[], $16::jsonb[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
+              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, receipt, ord)"
               "), kept AS ("
               "  UPDATE requests r SET"
               "    status = CASE WHEN i.n_parts > 0 THEN 'sending' ELSE i.outcome END, outcome = i.outcome,"
@@ -224,9 +224,10 @@ const struct pg_batch_kind store_keep_kind = {
               "  FROM input i WHERE r.id = i.request AND r.attempt = i.attempt AND r.status = 'running'"
               "  RETURNING r.conversation_id, i.*"
               "), said AS ("
-              "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers)"
+              "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
               "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
-              "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[]"
+              "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[],"
+              "    CASE WHEN k.notice THEN '{}' ELSE jsonb_build_object('receipt', k.receipt) END"
               "  FROM kept k WHERE k.n_parts > 0"
               "), parted AS ("
               "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
@@ -242,7 +243,7 @@ const struct pg_batch_kind store_keep_kind = {
               "  RETURNING c.id, c.message_count"
               ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
               "ORDER BY k.ord" },
-    .n_columns = 15,
+    .n_columns = 16,
     .types = keep_types,
     .rows_max = 128,
 };
@@ -250,11 +251,14 @@ const struct pg_batch_kind store_keep_kind = {
 void store_keep(struct store *s, struct op *op, const struct reply_row *r, struct pg_rows *rows)
 {
     const struct pg_value row[] = {
-        pg_uuid(r->request),   pg_uuid(r->reply),        pg_int(r->attempt),
-        pg_text(r->query),     pg_text(r->answers),      pg_text(r->content),
-        pg_bool(r->notice),    pg_text(r->outcome),      pg_text(r->reason),
-        pg_text(r->model),     pg_int(r->prompt_tokens), pg_int(r->completion_tokens),
-        pg_int(r->latency_ms), pg_json(r->parts),        pg_int(r->n_parts),
+        pg_uuid(r->request),      pg_uuid(r->reply),
+        pg_int(r->attempt),       pg_text(r->query),
+        pg_text(r->answers),      pg_text(r->content),
+        pg_bool(r->notice),       pg_text(r->outcome),
+        pg_text(r->reason),       pg_text(r->model),
+        pg_int(r->prompt_tokens), pg_int(r->completion_tokens),
+        pg_int(r->latency_ms),    pg_json(r->parts),
+        pg_int(r->n_parts),       pg_json(r->receipt.n ? r->receipt : STR("{}")),
     };
     pg_batch_add(s->keep, op, row, rows);
 }

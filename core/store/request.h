@@ -93,6 +93,7 @@ struct reply_row {
     int64_t prompt_tokens, completion_tokens, latency_ms; /* tokens -1 = unknown */
     struct str parts; /* JSON: [{"id": uuid, "part": 0, "text": "..."}, ...] */
     int n_parts;
+    struct str receipt; /* JSON object: how the reply came about */
 };
 
 /* Rows: the conversation's new message_count. None: not ours any more, nothing was written. */

@@ -185,7 +185,7 @@ static bool take_schema(struct catalog *c, struct tool *t, struct json *schema,
     if (!json_is_object(schema)) return drop(c, t->name, "it has no schema");
     if (json_get_str(schema, "type", &type) && !str_eq(type, STR("object")))
         return drop(c, t->name, "its schema is not that of an object");
-    if (!json_text(schema, &text)) return drop(c, t->name, "its schema is too long");
+    if (!json_write(schema, &text)) return drop(c, t->name, "its schema is too long");
     walk_schema(&w, schema, true, 0);
     if (w.wrong) return drop(c, t->name, w.wrong);
     t->shown.schema = shown_text(c, buf_str(&text));

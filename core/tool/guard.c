@@ -26,7 +26,7 @@ static uint64_t hash_of_call(struct str tool, struct str arguments)
     struct json *doc = NULL;
     buf_add(&text, tool);
     buf_add_char(&text, '\0');
-    if (json_parse(arguments, &doc, NULL) != ERR_NONE || !json_text(doc, &text))
+    if (json_parse(arguments, &doc, NULL) != ERR_NONE || !json_write(doc, &text))
         buf_add(&text, str_head(arguments, TEXT_MAX - text.n));
     json_free(doc);
     return hash_of(buf_str(&text));

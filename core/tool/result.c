@@ -114,7 +114,7 @@ static void add_structured(struct text *t, struct json *value)
     _cleanup_(buf_done) struct buf text = BUF_INIT(16 * 1024 * 1024);
     if (!value) return;
     part(t);
-    json_text(value, &text);
+    json_write(value, &text);
     add_foreign(t, buf_str(&text));
 }
 

@@ -137,7 +137,7 @@ void rpc_put_call(struct buf *to, int64_t id, struct str name, struct json *argu
     json_field_str(&o, "name", name);
     json_key(&o, "arguments");
     json_put_raw(&o, STR_NONE);
-    json_text(arguments, to);
+    json_write(arguments, to);
     put_meta(&o, version);
     end(&o);
 }
@@ -158,7 +158,7 @@ void rpc_put_reply(struct buf *to, struct json *id, struct str method)
     json_field_str(&o, "jsonrpc", STR("2.0"));
     json_key(&o, "id");
     json_put_raw(&o, STR_NONE);
-    json_text(id, to);
+    json_write(id, to);
     if (str_eq(method, STR("ping"))) {
         put_empty(&o, "result");
     } else {

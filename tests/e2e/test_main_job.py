@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import re
 import signal
+import time
 
 import pytest
 
@@ -60,6 +61,14 @@ def test_the_model_sees_the_conversation(world, mode):
 
 def post_update(gateway, update, secret=TELEGRAM_SECRET):
     return gateway.post("/hooks/telegram/support", update, {"X-Telegram-Bot-Api-Secret-Token": secret})
+
+
+def test_what_telegram_kept_for_us_is_answered_and_marked(world):
+    alice = world.bot.person(7)
+    world.bot.say(alice, "hello", date=int(time.time()) - 2 * 3600 + 300)
+    world.serve()
+    wait_until(lambda: world.bot.texts(alice))
+    assert world.bot.texts(alice) == ["(a late answer: you wrote this 2 h before I saw it)\n\necho: hello"]
 
 
 def test_an_update_delivered_again_is_answered_once(world):

@@ -6,6 +6,7 @@ import pytest
 from harness.search import in_postgres, in_redis, traces
 from harness.slack import Workspace
 from harness.wait import stays, wait_until
+from test_main_job import post_update
 
 
 def code_in(text):
@@ -107,6 +108,39 @@ def test_link_continue_export_forget(world, two):
 
 
 # --- each of them ----------------------------------------------------------------------------------------------
+
+def test_an_export_in_parts(world, two):
+    """However much somebody has written, one document has a bound, and `older` leads on."""
+    gateway = two.serve()
+    two.telegram("hello")
+    world.sql("""INSERT INTO messages (id, conversation_id, user_id, role, content)
+        SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, c.id, c.user_id, 'user', 'old ' || n
+        FROM conversations c, generate_series(1, 4500) n""")
+    address = re.search(r"http\S+(/export/\w+)", two.telegram("/export")).group(1)
+    texts, query = [], ""
+    for part in range(3):
+        kept = gateway.get(address + query).json
+        assert len(kept["messages"]) <= 2000
+        texts = [m["text"] for m in kept["messages"]] + texts
+        query = kept["older"]
+        assert bool(query) == (part < 2)
+    assert texts[:4500] == [f"old {n}" for n in range(1, 4501)] and texts[4500] == "hello"
+    assert gateway.get(address + "?before=yesterday").status == 400
+
+
+def test_an_event_repeated_after_the_erasure(world, two):
+    two.serve()
+    update = world.bot.say(two.ada, "hello")
+    wait_until(lambda: world.bot.texts(two.ada) == ["echo: hello"])
+    world.wait_settled()
+    two.telegram(f"/forget {code_in(two.telegram('/forget'))}")
+    wait_until(lambda: world.one("SELECT count(*) FROM users") == 0)
+    asked = len(world.model.asks)
+    assert post_update(two.gateway, update).status == 200, "it is acknowledged like any repetition"
+    assert two.telegram("a new one") == "echo: a new one"
+    assert len(world.model.asks) == asked + 1
+    assert world.sql("SELECT query FROM requests") == [("a new one",)]
+
 
 def test_unlink(world, two):
     two.serve()

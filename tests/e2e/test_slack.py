@@ -132,11 +132,11 @@ def test_markup_of_people_is_undone(world, room):
 
 # --- what we write ---------------------------------------------------------------------------------------------
 
-def test_nothing_a_model_writes_wakes_anybody(world, room):
-    room.serve()
-    for text in ("markdown", "mrkdwn"):
-        world.model.on("ping", world.model.plain("<!channel> <!here|x> <@U123> <!subteam^S1> `<!everyone>`\n```\n<!channel>\n```\n"
-                                                 "[https://good.example](https://evil.example) <https://evil.example|https://good.example>"))
+@pytest.mark.parametrize("text", ["markdown", "mrkdwn"])
+def test_nothing_a_model_writes_wakes_anybody(world, room, text):
+    room.serve({"text": text})
+    world.model.on("ping", world.model.plain("<!channel> <!here|x> <@U123> <!subteam^S1> `<!everyone>`\n```\n<!channel>\n```\n"
+                                             "[https://good.example](https://evil.example) <https://evil.example|https://good.example>"))
     room.ask("ping", room.dm)
     room.ask("ping")
     wait_until(lambda: room.answers(room.dm) and room.answers())

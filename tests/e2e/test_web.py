@@ -1,10 +1,13 @@
 """The web chat: what its page says over the WebSocket, and what must not hurt it."""
+import base64
 import json
 import os
+import re
 import uuid
 
 import pytest
 
+from harness.search import traces
 from harness.wait import stays, wait_until
 from harness.webclient import TEXT, Person, Refused, Socket, new_thread
 from test_crash import points
@@ -51,6 +54,106 @@ def test_a_vote_on_an_answer(world, gateway, ann):
     stranger.ask("list")
     stranger.wait("list")
     stays(lambda: world.sql("SELECT vote FROM feedback") == [])
+
+
+@pytest.fixture
+def busy(world, gateway, ann):
+    """A page whose conversation is answering "slow" for a while."""
+    page, thread = ann.connect(gateway), new_thread()
+    world.model.on("slow", world.model.stream(["slow ", "answer"], pause=2.0))
+    page.say(thread, "slow")
+    page.wait("delta", thread=thread)
+    return page, thread
+
+
+def test_what_waits_can_be_changed(world, gateway, ann, busy):
+    page, thread = busy
+    tab = ann.connect(gateway)
+    waits = page.say(thread, "secnod")
+    page.wait("accepted", id=waits)
+    page.ask("edit", thread=thread, message=waits, text="second")
+    assert tab.wait("edited", client=waits)["text"] == "second", "other tabs see it, too"
+    wait_until(lambda: page.answers(thread) == ["slow answer", "echo: second"])
+    page.ask("edit", id=str(uuid.uuid4()), thread=thread, message=waits, text="third")
+    assert "already" in page.wait("error")["text"]
+    assert [text for role, text in page.history(thread) if role == "user"] == ["slow", "second"]
+
+
+def test_what_waits_can_be_taken_back(world, gateway, ann, busy):
+    page, thread = busy
+    waits, last = page.say(thread, "second"), page.say(thread, "third")
+    page.wait("accepted", id=last)
+    stranger = Person(gateway).connect(gateway)
+    stranger.ask("take_back", id=str(uuid.uuid4()), thread=thread, message=last)
+    assert "already" in stranger.wait("error")["text"], "it is not theirs"
+    page.ask("take_back", thread=thread, message=waits)
+    page.wait("taken_back", client=waits)
+    wait_until(lambda: page.answers(thread) == ["slow answer", "echo: third"])
+    world.wait_settled(3)
+    assert "second" not in str(page.history(thread))
+    assert world.one("SELECT count(*) FROM messages WHERE position('second' in content) > 0") == 0
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+def upload(gateway, person, data=PNG, name="cat.png", kind="image/png", **headers):
+    return gateway.request("POST", f"/attachments?name={name}", data,
+                           {"Cookie": person.cookie, "Origin": gateway.url, "Content-Type": kind, **headers})
+
+
+def test_a_picture_is_seen_by_models_that_see_and_a_file_is_noted(world):
+    gateway = world.gateway(None)
+    gateway.settings["models"][0]["sees"] = True
+    gateway.start()
+    ann = Person(gateway)
+    page, tab, thread = ann.connect(gateway), ann.connect(gateway), new_thread()
+    cat, book = upload(gateway, ann).json, upload(gateway, ann, b"%PDF-1.7", "a%5Dbook.pdf", "application/pdf").json
+    assert (cat["kind"], book["kind"], book["name"]) == ("photo", "document", "a book.pdf")
+    page.ask("send", id=str(uuid.uuid4()), thread=thread, text="what is this?", attachments=[cat["id"], book["id"]])
+    wait_until(lambda: page.answers(thread))
+    said = world.model.asks[0].body["messages"][-1]["content"]
+    assert said[0]["text"] == "what is this?\n[attached: photo cat.png]\n[attached: document a book.pdf]"
+    assert [p["image_url"]["url"] for p in said[1:]] == ["data:image/png;base64," + base64.b64encode(PNG).decode()]
+    shown = tab.wait("message", role="user")
+    assert shown["attachments"] == [{"kind": "photo", "name": "cat.png"}, {"kind": "document", "name": "a book.pdf"}]
+    page.ask("send", id=str(uuid.uuid4()), thread=thread, text="", attachments=[cat["id"]])
+    wait_until(lambda: len(page.answers(thread)) == 2, what="a picture alone is a question, too")
+
+
+def test_files_go_with_their_person(world, gateway, ann):
+    page, thread = ann.connect(gateway), new_thread()
+    sent = upload(gateway, ann, name="vermilion.png").json["id"]
+    upload(gateway, ann, name="never-sent.png")
+    page.ask("send", id=str(uuid.uuid4()), thread=thread, text="look", attachments=[sent])
+    wait_until(lambda: page.answers(thread))
+    page.say(thread, "/forget")
+    code = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}", wait_until(lambda: page.answers(thread)[1:])[0]).group()
+    page.say(thread, f"/forget {code}")
+    wait_until(lambda: world.one("SELECT count(*) FROM users") == 0)
+    wait_until(lambda: not traces(world, [sent, "vermilion", "never-sent", code]), what="no trace is left")
+    assert world.one("SELECT count(*) FROM attachments") == 0
+
+
+def test_files_of_others_and_bad_files(world, gateway, ann):
+    page, thread, bob = ann.connect(gateway), new_thread(), Person(gateway)
+    bobs = upload(gateway, bob).json["id"]
+    for attachments, why in (([bobs], "attach it again"), ([str(uuid.uuid4())], "attach it again"), (["x"], "not a UUID"),
+                             ("x", "not a list"), ([bobs] * 11, "more than 10")):
+        message = str(uuid.uuid4())
+        page.ask("send", id=message, thread=thread, text="look", attachments=attachments)
+        assert why in page.wait("error", id=message)["text"]
+    assert upload(gateway, ann, b"").status == 400
+    assert upload(gateway, ann, bytes(5 << 20)).status == 413
+    assert upload(gateway, ann, Origin="https://evil.example").status == 403
+    assert gateway.request("POST", "/attachments?name=x", PNG, {"Origin": gateway.url}).status in (401, 403)
+    assert upload(gateway, ann, b"<svg onload=alert(1)>", "x.svg", "image/svg+xml").json["kind"] == "document"
+    for _ in range(25):
+        last = upload(gateway, ann, b"x", "many", "text/plain").status
+    assert last == 429 and world.one("SELECT count(*) FROM attachments WHERE name = 'many'") < 20
+    assert world.sql("SELECT id FROM requests") == []
 
 
 def test_the_same_message_sent_again_is_answered_once(world, gateway, ann):

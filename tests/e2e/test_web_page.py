@@ -102,6 +102,54 @@ def test_thumbs_and_an_answer_anew(world, page):
     wait_until(lambda: page.texts(DONE) == ["echo: hello", "echo: hello"], what="the answer anew")
 
 
+def test_what_waits_can_be_changed_and_taken_back(world, page):
+    world.model.on("slow", world.model.stream(["slow ", "answer"], pause=3.0))
+    write(page, "slow")
+    wait_until(lambda: "slow" in (page.text("article.growing .body") or ""))
+    write(page, "secnod")
+    write(page, "third")
+    waiting = "article.own[data-state='waiting']"
+    wait_until(lambda: page.texts(f"{waiting} .bubble") == ["secnod", "third"])
+    page.js(f"document.querySelectorAll(\"{waiting}\")[1].querySelectorAll('button')[1].click()")
+    wait_until(lambda: own(page) == ["slow", "secnod"])
+    page.reload()  # what waits is known from the history, too
+    wait_until(lambda: page.texts(f"{waiting} .bubble") == ["secnod"])
+    page.click(f"{waiting} button")
+    page.js("document.querySelector('article.own textarea').value = 'second'")
+    page.focus("article.own textarea")
+    page.press("Enter")
+    wait_until(lambda: own(page) == ["slow", "second"])
+    wait_until(lambda: page.texts(DONE) == ["slow answer", "echo: second"])
+    assert page.texts(waiting) == []
+
+
+def attach(page, name, kind, content):
+    page.js(f"""(() => {{
+      const files = new DataTransfer(), input = document.getElementById("files");
+      files.items.add(new File([{content}], {name!r}, {{ type: {kind!r} }}));
+      input.files = files.files;
+      input.dispatchEvent(new Event("change"));
+    }})()""")
+    wait_until(lambda: name in page.texts("#chips li:not(.busy)"), what=f"{name} is attached")
+
+
+def test_files_go_along(world, page):
+    attach(page, "cat.png", "image/png", "new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0])")
+    attach(page, "notes.txt", "text/plain", "'uses ``` fences'")
+    attach(page, "wrong.txt", "text/plain", "'a mistake'")
+    page.click("#chips li:last-child button")
+    assert page.texts("#chips li") == ["cat.png", "notes.txt"]
+    write(page, "what is this?")
+    shown = "what is this?\n\nnotes.txt:\n````\nuses ``` fences\n````\n[attached: photo cat.png]"
+    wait_until(lambda: own(page) == [shown])
+    assert page.texts("#chips li") == []
+    wait_until(lambda: page.texts(DONE))
+    page.reload()
+    wait_until(lambda: own(page) == [shown], what="the same from the history")
+    assert world.one("SELECT count(*) FROM attachments WHERE sent_at IS NOT NULL") == 1
+    page.js("document.getElementById('attach').click()")
+
+
 def test_a_reload_shows_the_history(page):
     ask(page, "one")
     ask(page, "two")

@@ -438,8 +438,28 @@ Test(modes, a_vote_starts_no_turn)
     cr_assert_eq(event_once(INBOUND_VOTE, "m1", -1), ERR_NONE);
     loop_run_for(&w.loop, 10000);
     cr_assert_eq(w.votes, -1);
+    cr_assert_eq(w.n_votes_heard, 1);
     cr_assert_eq(w.n_rq, 1);
     cr_assert_eq(w.n_asked, 1);
+}
+
+Test(modes, a_vote_before_the_answer_is_recorded_counts)
+{
+    w.not_recorded_yet = true;
+    cr_assert_eq(event_once(INBOUND_VOTE, "m1", -1), ERR_NONE, "the platform does not wait");
+    cr_assert_eq(w.votes, 0);
+    w.not_recorded_yet = false;
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.votes, -1);
+}
+
+Test(modes, a_vote_on_what_is_not_ours_is_let_go)
+{
+    w.not_recorded_yet = true;
+    cr_assert_eq(event_once(INBOUND_VOTE, "m1", 1), ERR_NONE);
+    loop_run_for(&w.loop, 60000);
+    cr_assert_eq(w.n_votes_heard, 2);
+    cr_assert_eq(w.n_live, 0);
 }
 
 Test(modes, regenerate_asks_the_last_question_anew)
@@ -482,6 +502,77 @@ Test(modes, a_message_with_a_ticket_is_never_refused_in_silence)
     cr_assert_eq(n_shown("You are writing faster"), 2);
 }
 
+/* ---- the next model ---- */
+
+/* One question to a route of two models, whose first fails after some pieces. */
+static void fail_over(enum err_kind error, int n_pieces_, int midway)
+{
+    route.n = 2;
+    route.midway = midway;
+    w.n_pieces = n_pieces_;
+    w.n_model_errors = 1;
+    w.model_error = error;
+    say("e1", "one");
+    loop_run_for(&w.loop, 60000);
+    all_is_over();
+    route.n = 1;
+    route.midway = ROUTE_REPLACE;
+}
+
+Test(modes, the_next_model_answers)
+{
+    static const enum err_kind errors[] = { ERR_IO,    ERR_TIMEOUT, ERR_PROTO,    ERR_UNKNOWN,
+                                            ERR_LIMIT, ERR_AUTH,    ERR_NOT_FOUND };
+    for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+        if (errors[i] == ERR_LIMIT) second_model.context_tokens = 16000;
+        fail_over(errors[i], 0, ROUTE_REPLACE);
+        cr_assert_str_eq(w.last_model, "second", "%zu", i);
+        cr_assert_eq(n_shown("The answer."), 1, "%zu", i);
+        second_model.context_tokens = 8000;
+        world_close();
+        world_open(NO_TROUBLE, 0, 0);
+    }
+}
+
+Test(modes, what_is_too_long_goes_to_a_larger_window_only)
+{
+    fail_over(ERR_LIMIT, 0, ROUTE_REPLACE);
+    cr_assert_str_eq(w.last_model, "fake");
+    cr_assert_eq(n_shown("I could not get an answer"), 1);
+}
+
+Test(modes, a_refusal_is_no_failure)
+{
+    fail_over(ERR_REFUSED, 0, ROUTE_REPLACE);
+    cr_assert_eq(w.n_asked, 1);
+    cr_assert_eq(n_shown("I could not get an answer"), 1);
+}
+
+Test(modes, half_an_answer_is_replaced_in_its_message)
+{
+    show_previews(6);
+    fail_over(ERR_UNKNOWN, 6, ROUTE_REPLACE);
+    cr_assert_eq(w.n_screen, 1, "one message");
+    cr_assert_eq(n_shown("Well, Well, Well, Well, Well, Well, The answer."), 1);
+}
+
+Test(modes, half_an_answer_is_gone_on_with)
+{
+    show_previews(3);
+    fail_over(ERR_UNKNOWN, 3, ROUTE_CONTINUE);
+    cr_assert_eq(w.n_screen, 1, "one message");
+    cr_assert_eq(n_shown("Well, Well, Well, Well, Well, Well, The answer."), 1);
+    cr_assert(str_starts(str_of(w.asked), STR("Your answer broke off")));
+}
+
+Test(modes, half_an_answer_is_kept)
+{
+    show_previews(3);
+    fail_over(ERR_UNKNOWN, 3, ROUTE_KEEP);
+    cr_assert_eq(w.n_asked, 1);
+    cr_assert_eq(n_shown("Well, Well, Well, \n\n_(the connection"), 1);
+}
+
 Test(modes, pictures_go_to_models_that_see)
 {
     w.pictures = STR("[\"https://cdn.example/a.png\", \"https://cdn.example/b.png\"]");
@@ -492,6 +583,22 @@ Test(modes, pictures_go_to_models_that_see)
     say("e2", "and now?");
     loop_run_for(&w.loop, 10000);
     cr_assert_eq(w.n_pictures_asked, 2);
+    model.sees = false;
+}
+
+Test(modes, pictures_that_are_kept_here_are_loaded)
+{
+    model.sees = true;
+    w.pictures = STR("[\"attachment:" KEPT_PICTURE "\", \"https://cdn.example/b.png\"]");
+    say("e1", "what is on them?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_pictures_asked, 2);
+    cr_assert_str_eq(w.picture_asked, "image/png QUJD");
+    w.pictures = STR("[\"attachment:" KEPT_PICTURE "\", \"attachment:../etc\","
+                     " \"attachment:01890000-0000-7000-8000-000000000002\"]");
+    say("e2", "and the others?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_pictures_asked, 1, "what is gone is left out");
     model.sees = false;
 }
 

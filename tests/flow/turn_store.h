@@ -40,6 +40,8 @@ struct fake_request {
     struct fake_part parts[PARTS];
 };
 
+#define KEPT_PICTURE "01890000-0000-7000-8000-000000000001"
+
 /* What a person sees: messages that were sent, as they are now. */
 struct shown {
     char id[16], text[1024];
@@ -69,7 +71,13 @@ static struct {
     char recorded[256];                       /* the last error of a delivery */
     int n_refusals, n_refused;                /* of the rate limit */
     const char *album;                        /* of what is said next; NULL = none */
-    int votes;
+    char receipt[4096], receipt_asked[4096];
+    int n_model_errors; /* so many questions fail, after their pieces */
+    enum err_kind model_error;
+    const char *last_model;
+    char picture_asked[256]; /* the first of the last question: its type and data, or its address */
+    int votes, n_votes_heard;
+    bool not_recorded_yet;       /* the answer that is voted on */
     char code_hash[80];          /* of /link */
     struct str ticket, pictures; /* of every request */
     int64_t late_ms;
@@ -150,7 +158,7 @@ static void put(char *to, size_t room, struct str s)
 /* ---- PostgreSQL ---- */
 
 struct cell {
-    char text[1024];
+    char text[4096];
     int64_t i;
     struct uuid u;
 };
@@ -380,6 +388,26 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
     f->n = r->n_parts;
     put(f->text, sizeof f->text, r->parts);
     put(f->text2, sizeof f->text2, r->outcome);
+    put(w.receipt, sizeof w.receipt, r->receipt);
+}
+/* The receipt of what was kept last. */
+static void do_receipt(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (!f->n) return;
+    struct cell *c = row_add(f->rows);
+    cr_assert_lt(strlen(w.receipt_asked), sizeof c[0].text);
+    strcpy(c[0].text, w.receipt_asked);
+    strcpy(c[1].text, "The answer.");
+}
+void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
+                   struct pg_rows *rows)
+{
+    (void)s, (void)conversation;
+    strcpy(w.receipt_asked, w.receipt);
+    struct fake *f = fake(op, do_receipt);
+    f->rows = rows;
+    f->n = n == 1;
 }
 static void do_preview(struct fake *f)
 {
@@ -521,12 +549,37 @@ void store_withdraw(struct store *s, struct op *op, const struct request_new *rq
     struct fake *f = fake(op, do_withdraw);
     put(f->text2, sizeof f->text2, rq->platform_message);
 }
+/* One file is there, whatever is asked for. */
+static void do_attachments(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    struct cell *c = row_add(f->rows);
+    cr_assert(uuid_parse(STR(KEPT_PICTURE), &c[0].u));
+    strcpy(c[1].text, "image/png");
+    strcpy(c[2].text, "QUJD");
+}
+void store_attachments(struct store *s, struct op *op, struct str ids, struct pg_rows *rows)
+{
+    (void)s;
+    cr_assert(str_starts(ids, STR("{" KEPT_PICTURE)));
+    fake(op, do_attachments)->rows = rows;
+}
+/* Counts if the answer is known by now. */
+static void do_vote(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    w.n_votes_heard++;
+    if (w.not_recorded_yet) return;
+    row_add(f->rows);
+    w.votes += f->n;
+}
 void store_vote(struct store *s, struct op *op, const struct vote *v, struct pg_rows *rows)
 {
-    (void)s, (void)rows;
-    w.votes += v->taken_back ? 0 : v->vote;
+    (void)s;
     cr_assert_str_eq(v->message.p, "m1");
-    fake(op, NULL);
+    struct fake *f = fake(op, do_vote);
+    f->rows = rows;
+    f->n = v->taken_back ? 0 : v->vote;
 }
 /* What people ask about themselves is a statement each, tested end to end; the eraser does not run
  * here. */

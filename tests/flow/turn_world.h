@@ -79,17 +79,48 @@ void redis_publish(struct redis *r, const char *channel, struct str payload)
 
 /* ---- the model ---- */
 
-static struct model model = { .name = "fake", .context_tokens = 8000, .max_tokens = 1000 };
+static struct model model = {
+    .name = "fake", .context_tokens = 8000, .max_tokens = 1000, .total_ms = 120000
+};
 
-const struct model *models_default(const struct models *m)
+/* The second one is asked by a route only. */
+static struct model second_model = {
+    .name = "second", .context_tokens = 8000, .max_tokens = 1000, .total_ms = 120000
+};
+static struct route route = {
+    .name = "fake", .help = "", .v = { &model, &second_model }, .n = 1, .total_ms = 300000
+};
+
+const struct route *routes_default(const struct models *m)
 {
     (void)m;
-    return &model;
+    return &route;
 }
-const struct model *models_find(const struct models *m, struct str name)
+const struct route *routes_find(const struct models *m, struct str name)
 {
     (void)m, (void)name;
     return NULL;
+}
+size_t routes_count(const struct models *m)
+{
+    return m ? 1 : 0;
+}
+const struct route *routes_at(const struct models *m, size_t i)
+{
+    return m && i ? NULL : &route;
+}
+uint32_t health_rest_ms(struct models *models, const struct model *m)
+{
+    (void)models, (void)m;
+    return 0;
+}
+void health_worked(struct models *models, const struct model *m, uint32_t ms)
+{
+    (void)models, (void)m, (void)ms;
+}
+void health_failed(struct models *models, const struct model *m, const struct err *why)
+{
+    (void)models, (void)m, (void)why;
 }
 size_t models_count(const struct models *m)
 {
@@ -146,7 +177,11 @@ static void on_written(struct op *end)
 }
 static void do_write(struct fake *f)
 {
-    write_piece(f->ret, STR("The answer."));
+    if (w.n_model_errors == 0)
+        write_piece(f->ret, STR("The answer."));
+    else
+        err_set(&f->err, w.model_error, "the model has its reasons");
+    w.n_model_errors -= w.n_model_errors > 0;
 }
 static void on_piece_due(struct timer *t)
 {
@@ -162,10 +197,15 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
                const struct model_ask *ask, void (*on_text)(void *ctx, struct str piece), void *ctx,
                struct model_answer *ret)
 {
-    (void)models, (void)m;
+    (void)models;
     cr_assert_geq(ask->n_messages, 2);
+    w.last_model = m->name;
     put(w.asked, sizeof w.asked, ask->messages[ask->n_messages - 1].text);
     w.n_pictures_asked = ask->messages[ask->n_messages - 1].n_pictures;
+    const struct model_picture *p = ask->messages[ask->n_messages - 1].pictures;
+    if (w.n_pictures_asked)
+        snprintf(w.picture_asked, sizeof w.picture_asked, "%.*s%.*s %.*s", STR_ARG(p->url),
+                 STR_ARG(p->type), STR_ARG(p->data));
     w.n_messages_asked = ask->n_messages;
     w.n_asked++;
     struct writing *wr = mem_new(struct writing);

@@ -1,40 +1,15 @@
-/*
- * Any bytes as an answer of a model server, and as its refusal: every piece is valid UTF-8, and the
- * chunking makes no difference.
- */
-#include "core/base/utf8.h"
-#include "core/model/types.h"
-#include <stdlib.h>
-
-static struct buf text = BUF_INIT(1024 * 1024);
-
-static void on_text(struct model_sink *sink, struct str piece)
-{
-    (void)sink;
-    if (!piece.n || !utf8_valid(piece)) abort();
-    buf_add(&text, piece);
-}
-
-static enum err_kind run(const struct openai *m, struct str in, size_t step)
-{
-    struct model_sink sink = { .text = on_text };
-    struct model_decoder *d = model_openai.decoder_new(&m->remote.base, &sink);
-    enum err_kind kind = ERR_NONE;
-    buf_clear(&text);
-    for (; in.n && kind == ERR_NONE; in = str_skip(in, step))
-        kind = model_openai.decode(d, STR_NONE, str_head(in, step), false, NULL);
-    if (kind == ERR_NONE) kind = model_openai.decode(d, STR_NONE, STR_NONE, true, NULL);
-    model_openai.decoder_free(d);
-    return kind;
-}
+/* Chat completions: see codec_fuzz.h. */
+#include "tests/fuzz/codec_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    struct openai m = { .remote.base.reply_max = 4096 };
-    struct str in = str_from((const char *)data, n < 8192 ? n : 8192);
-    enum err_kind kind = run(&m, in, SIZE_MAX);
-    size_t bytes = text.n;
-    if (run(&m, in, 1) != kind || text.n != bytes) abort();
-    model_openai.refusal(500, in, 0, NULL);
+    static const struct openai m = {
+        .remote.base = { .type = &model_openai, .name = "m", .model = "", .reply_max = 4096 },
+        .remote.base_url = "http://127.0.0.1",
+        .remote.api_key = "",
+        .organization = "",
+        .project = "",
+    };
+    codec_fuzz(&m.remote.base, data, n);
     return 0;
 }

@@ -1,5 +1,6 @@
 // The page: what the person does goes to the gateway, what the gateway says goes onto the screen.
 import { $, say } from "./dom.js";
+import { Files, withAttachments } from "./files.js";
 import { Link } from "./link.js";
 import { drafts, isUuid, outbox, Threads, uuid } from "./model.js";
 import { Sidebar } from "./sidebar.js";
@@ -28,7 +29,10 @@ const view = new View({
   onOlder,
   onVote: (m, vote, takenBack) => tell({ type: "vote", thread: current.id, message: m.id, vote, taken_back: takenBack }),
   onRegenerate: () => post("/regenerate"),
+  onEdit: (m, text) => tell({ type: "edit", id: uuid(), thread: current.id, message: m.client, text }),
+  onTakeBack: (m) => tell({ type: "take_back", id: uuid(), thread: current.id, message: m.client }),
 });
+const files = new Files(() => drawComposer());
 const sidebar = new Sidebar({
   onRename: (t, title) => tell({ type: "rename", thread: t.id, title }),
   onPin: (t) => tell({ type: "pin", thread: t.id, pinned: !t.pinned }),
@@ -113,7 +117,7 @@ const frames = {
     outbox.drop(f.id);
     const t = threads.get(f.thread);
     const message = t?.messages.find((m) => m.client === f.id);
-    if (message) t.accept(message, f.message);
+    if (message) t.accept(message, f.message, f.request);
     t?.begin(f.request);
     if (t && !t.listed) link.send({ type: "list" });
     sent(f.id);
@@ -121,6 +125,7 @@ const frames = {
 
   error(f) {
     if (!f.id || f.id !== sending) {
+      if (f.id) trouble = f.text;
       if (f.retry_ms) lookAgain(f.retry_ms);
       else console.warn("the gateway did not understand:", f.text);
       return;
@@ -140,7 +145,7 @@ const frames = {
       if (f.part + 1 === f.n_parts) ask(t);
       return;
     }
-    const message = t.take(f);
+    const message = t.take({ ...f, text: withAttachments(f.text, f.attachments) });
     t.at = Math.max(t.at, f.at);
     if (f.role === "user") t.begin(f.request);
     else t.finish(f.request);
@@ -148,6 +153,18 @@ const frames = {
     if (t.isBusy) setTimeout(() => t.isBusy && ask(t), MERGED_MS);
     t.unread = t !== current || document.hidden;
     if (t === current) announceAnswer(f.text);
+  },
+
+  edited(f) {
+    const message = threads.get(f.thread)?.byClient(f.client);
+    if (message) message.text = f.text;
+  },
+
+  taken_back(f) {
+    const t = threads.get(f.thread), message = t?.byClient(f.client);
+    if (!message) return;
+    t.finish(message.request);
+    t.messages = t.messages.filter((m) => m !== message);
   },
 
   delta: grow,
@@ -216,8 +233,8 @@ function stranger(id) {
 
 // --- what goes out: one message at a time, so that they arrive in order
 
-function post(text) {
-  const entry = { id: uuid(), thread: current.id, text, at: Date.now() };
+function post(text, attachments = []) {
+  const entry = { id: uuid(), thread: current.id, text, attachments, at: Date.now() };
   outbox.put(entry);
   current.at = entry.at;
   showUnsent(current, entry);
@@ -240,7 +257,7 @@ function flush() {
     return;
   }
   sending = next.id;
-  link.send({ type: "send", id: next.id, thread: next.thread, text: next.text });
+  link.send({ type: "send", id: next.id, thread: next.thread, text: next.text, attachments: (next.attachments ?? []).map((a) => a.id) });
 }
 
 function sent(id) {
@@ -265,9 +282,9 @@ function fail(id, why) {
   say(`Not sent: ${why}`);
 }
 
-function showUnsent(t, { id, text, at, failed }) {
+function showUnsent(t, { id, text, attachments, at, failed }) {
   if (t.messages.some((m) => m.client === id)) return;
-  t.insert({ key: id, client: id, role: "user", at, text, failed });
+  t.insert({ key: id, client: id, role: "user", at, text: withAttachments(text, attachments), failed });
 }
 
 function onRetry(message) {
@@ -371,12 +388,12 @@ function objection(text) {
 }
 
 function submit() {
-  const text = $("text").value;
-  if (!text.trim() || objection(text)) return;
+  if (files.busy || (!$("text").value.trim() && files.isEmpty) || objection($("text").value)) return;
+  const { text, attachments } = files.take($("text").value);
   drafts.put(draftKey(), "");
   $("text").value = "";
   current.isNew = false;
-  post(text);
+  post(text, attachments);
   $("text").focus();
 }
 
@@ -384,7 +401,7 @@ function drawComposer() {
   const text = $("text").value;
   const wrong = objection(text);
   const cut = !wrong && bytes(text) > limits.text_max;
-  $("send").disabled = !text.trim() || Boolean(wrong);
+  $("send").disabled = (!text.trim() && files.isEmpty) || files.busy || Boolean(wrong);
   $("stop").hidden = !current?.isBusy;
   $("hint").textContent = wrong || trouble || (cut ? `Only the first ${Math.floor(limits.text_max / 1024)} KB will be read.` : "");
   const area = $("text");

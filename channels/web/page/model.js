@@ -80,8 +80,9 @@ export const drafts = {
 // --- conversations
 
 /*
- * A message: { key, id, role, notice, at, text, client, failed }. id is the gateway's and sorts by time; without one
- * it has not been accepted yet. key names its element on the page and never changes.
+ * A message: { key, id, role, notice, at, text, client, request, failed }. id is the gateway's and sorts by time; without
+ * one it has not been accepted yet. key names its element on the page and never changes. client is the id that its page
+ * gave it, known of those that wait.
  */
 export class Thread {
   constructor(id) {
@@ -128,7 +129,7 @@ export class Thread {
   take(frame) {
     const own = frame.client && this.messages.find((m) => m.client === frame.client);
     if (own) {
-      this.accept(own, frame.id);
+      this.accept(own, frame.id, frame.request);
       return null;
     }
     if (this.find(frame.id)) return null;
@@ -140,6 +141,8 @@ export class Thread {
       notice: Boolean(frame.notice),
       at: frame.at,
       text: frame.text,
+      client: frame.client,
+      request: frame.role === "user" ? frame.request : undefined,
     };
     this.insert(message);
     return message;
@@ -151,11 +154,21 @@ export class Thread {
     this.messages.splice(at, 0, message);
   }
 
+  // One that waits behind others can still be changed or taken back.
+  waits(message) {
+    const [first] = this.open.keys();
+    return Boolean(message.client) && this.open.has(message.request) && message.request !== first && !message.text.startsWith("/");
+  }
+
+  byClient(client) {
+    return this.messages.find((m) => m.client === client);
+  }
+
   // What was written here has become a row of the gateway's, perhaps known from its history already.
-  accept(message, id) {
+  accept(message, id, request) {
     this.messages = this.messages.filter((m) => m !== message && m.id !== id);
     delete message.failed;
-    this.insert(Object.assign(message, { id }));
+    this.insert(Object.assign(message, { id, request }));
   }
 
   finish(request) {
@@ -175,7 +188,10 @@ export class Thread {
     for (const [request, since] of this.open) {
       if (!listed.has(request) && since < this.askedAt) this.finish(request);
     }
-    for (const request of listed) this.begin(request);
+    for (const { request, message, client } of list) {
+      this.begin(request);
+      Object.assign(this.find(message) ?? {}, { request, client });
+    }
   }
 
   /*

@@ -11,8 +11,8 @@ const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 const momentOf = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export class View {
-  constructor({ onRetry, onDiscard, onOlder, onVote, onRegenerate }) {
-    Object.assign(this, { onRetry, onDiscard, onOlder, onVote, onRegenerate });
+  constructor(on) { // onRetry, onDiscard, onOlder, onVote, onRegenerate, onEdit, onTakeBack
+    Object.assign(this, on);
     this.thread = null;
     this.stuck = true; // the end is in sight, and stays so
     this.scroller = $("scroll");
@@ -111,8 +111,8 @@ export class View {
   }
 }
 
-function button(name, title, content) {
-  const b = make("button", "icon", content);
+function button(name, title, sign) {
+  const b = make("button", "icon", icon(sign));
   b.type = "button";
   b.dataset[name] = title;
   b.title = title;
@@ -120,8 +120,8 @@ function button(name, title, content) {
   return b;
 }
 
-function thumb(vote, sign, title) {
-  const b = button("vote", title, sign);
+function thumb(vote, title) {
+  const b = button("vote", title, vote > 0 ? "good" : "bad");
   b.dataset.vote = vote;
   b.setAttribute("aria-pressed", "false");
   return b;
@@ -140,7 +140,7 @@ function itemsOf(t) {
     const today = dayOf.format(m.at);
     if (today !== day) items.push({ kind: "day", key: `day ${today} ${m.key}`, text: today });
     day = today;
-    items.push({ kind: m.role === "user" ? "own" : "answer", key: m.key, message: m, text: m.text });
+    items.push({ kind: m.role === "user" ? "own" : "answer", key: m.key, message: m, text: m.text, waits: t.waits(m) });
   }
   for (const [request, text] of t.streams) items.push({ kind: "answer", key: request, text, growing: true });
   if (t.isBusy && t.streams.size === 0) items.push({ kind: "waiting", key: "waiting" });
@@ -158,6 +158,8 @@ const makers = {
     e.setAttribute("aria-label", "You");
     e.retry = () => view.onRetry(item.message);
     e.discard = () => view.onDiscard(item.message);
+    e.edit = () => edit(bubble, item.message.text, (text) => view.onEdit(item.message, text));
+    e.takeBack = () => view.onTakeBack(item.message);
     return e;
   },
 
@@ -168,8 +170,8 @@ const makers = {
     b.dataset.copy = "message";
     b.title = "Copy the answer";
     b.setAttribute("aria-label", "Copy the answer");
-    const e = make("article", "answer", body, make("footer", "", make("time"), b, button("again", "Answer anew", "\u21bb"),
-      thumb(1, "\u{1F44D}", "A good answer"), thumb(-1, "\u{1F44E}", "A bad answer")));
+    const e = make("article", "answer", body, make("footer", "", make("time"), b, button("again", "Answer anew", "again"),
+      thumb(1, "A good answer"), thumb(-1, "A bad answer")));
     e.setAttribute("aria-label", "Answer");
     e.markdown = new Markdown(body);
     return e;
@@ -182,8 +184,9 @@ const makers = {
 };
 
 const updates = {
-  own(e, { message }) {
-    const state = message.failed ? `failed ${message.failed}` : message.id ? "sent" : "sending";
+  own(e, { message, waits }) {
+    const state = message.failed ? `failed ${message.failed}` : waits ? "waiting" : message.id ? "sent" : "sending";
+    if (e.source !== message.text || state === "sent") e.editing?.();
     if (e.source !== message.text) e.querySelector(".bubble").textContent = message.text;
     e.source = message.text;
     e.classList.toggle("command", message.notice || message.text.startsWith("/"));
@@ -210,12 +213,41 @@ function putTime(e, at) {
   e.title = momentOf.format(date);
 }
 
+function textButton(label, onClick) {
+  const b = make("button", "text", label);
+  b.type = "button";
+  b.addEventListener("click", onClick);
+  return b;
+}
+
+// The bubble becomes a field: Enter says that it is meant so, Escape that it is not.
+function edit(bubble, text, onDone) {
+  const e = bubble.closest("article"), field = make("textarea", "bubble");
+  if (e.editing) return;
+  field.value = text;
+  field.setAttribute("aria-label", "Change the message");
+  field.rows = Math.min(text.split("\n").length, 12);
+  e.editing = () => {
+    delete e.editing;
+    field.replaceWith(bubble);
+  };
+  field.addEventListener("keydown", (k) => {
+    if (k.isComposing || k.shiftKey || !["Enter", "Escape"].includes(k.key)) return;
+    k.preventDefault();
+    k.stopPropagation();
+    e.editing?.();
+    if (k.key === "Enter" && field.value.trim() && field.value !== text) onDone(field.value);
+  });
+  bubble.replaceWith(field);
+  field.focus();
+}
+
 function ownFooter(e, message) {
   if (message.failed) {
-    const again = make("button", "text", "Try again"), discard = make("button", "text", "Discard");
-    again.addEventListener("click", e.retry);
-    discard.addEventListener("click", e.discard);
-    return [make("span", "why", message.failed), again, discard];
+    return [make("span", "why", message.failed), textButton("Try again", e.retry), textButton("Discard", e.discard)];
+  }
+  if (e.dataset.state === "waiting") {
+    return [make("span", "", "Waits for its turn"), textButton("Change", e.edit), textButton("Take back", e.takeBack)];
   }
   if (!message.id) return [make("span", "", "Sending…")];
   const time = make("time");

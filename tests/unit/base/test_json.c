@@ -174,6 +174,33 @@ Test(json, getters_check_types)
     json_free(doc);
 }
 
+Test(json, a_value_is_written_back)
+{
+    static const char *const texts[] = {
+        "{\"a\":[1,-2.50,true,null,\"x\"],\"b\":{},\"c\":[]}",
+        "\"q\\\"uo/te\\\\ \\n \\u0000 \xC3\xB6\"",
+        "9007199254740993",
+        "null",
+    };
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct json *doc = parsed(str_of(texts[i]));
+        struct buf b = BUF_INIT(1000), small = BUF_INIT(3);
+        cr_expect(json_write(doc, &b));
+        cr_expect_str_eq(b.p, texts[i]);
+        cr_expect_not(json_write(doc, &small));
+        cr_expect(small.full && small.n == 0);
+        buf_done(&b);
+        json_free(doc);
+    }
+    struct json *doc = parsed(STR("[1e5,\"1\",-3]"));
+    double d = 0;
+    cr_expect(json_f64(json_at(doc, 0), &d) && d == 1e5);
+    cr_expect_not(json_f64(json_at(doc, 1), &d));
+    cr_expect(json_f64(json_at(doc, 2), &d) && d == -3);
+    cr_expect_not(json_f64(NULL, &d));
+    json_free(doc);
+}
+
 Test(json, absent_all_the_way)
 {
     int64_t i;
@@ -356,7 +383,7 @@ Test(json, members_come_in_their_order)
     struct json_member m = { 0 };
     while (json_next(doc, &m)) {
         buf_addf(&seen, "%.*s=", STR_ARG(m.key));
-        json_text(m.value, &seen);
+        json_write(m.value, &seen);
         buf_add_char(&seen, ' ');
     }
     cr_expect(!json_next(doc, &m), "the end is the end");
@@ -380,12 +407,12 @@ Test(json, a_value_as_text)
     for (size_t i = 0; i < COUNT(table); i++) {
         _cleanup_(buf_done) struct buf text = BUF_INIT(200);
         struct json *doc = parsed(str_of(table[i]));
-        cr_expect(json_text(doc, &text));
+        cr_expect(json_write(doc, &text));
         cr_expect_str_eq(text.p, table[i]);
         json_free(doc);
     }
     struct json *doc = parsed(STR("[1,2,3]"));
     _cleanup_(buf_done) struct buf small = BUF_INIT(6);
-    cr_expect(!json_text(doc, &small) && small.full, "one byte too many");
+    cr_expect(!json_write(doc, &small) && small.full, "one byte too many");
     json_free(doc);
 }

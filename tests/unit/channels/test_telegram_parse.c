@@ -164,6 +164,36 @@ Test(telegram_parse, buttons_and_reactions)
     check_updates("buttons.json");
 }
 
+static int64_t lateness(const char *update, int64_t now_ms)
+{
+    struct telegram_reader reader = { .id = 123456, .now_ms = now_ms };
+    struct telegram_update u;
+    struct json *doc = NULL;
+    struct arena arena;
+    arena_init(&arena);
+    cr_assert_eq(json_parse(str_of(update), &doc, NULL), ERR_NONE);
+    cr_assert_eq(telegram_parse(&reader, doc, &arena, &u, NULL), ERR_NONE);
+    cr_assert_eq(u.verdict, TELEGRAM_TAKE);
+    arena_done(&arena);
+    json_free(doc);
+    return u.in.late_ms;
+}
+
+#define SENT(kind, date)                                                                 \
+    "{\"update_id\":1,\"" kind "\":{\"message_id\":2,\"date\":" date ",\"text\":\"hi\"," \
+    "\"chat\":{\"id\":7,\"type\":\"private\"},\"from\":{\"id\":7,\"is_bot\":false}}}"
+
+Test(telegram_parse, late)
+{
+    const int64_t now_ms = INT64_C(1700003600000);
+    cr_expect_eq(lateness(SENT("message", "1700000000"), now_ms), 3600000);
+    cr_expect_eq(lateness(SENT("message", "1700003560"), now_ms), 0, "40 s are no delay");
+    cr_expect_eq(lateness(SENT("message", "1700009999"), now_ms), 0, "clocks differ");
+    cr_expect_eq(lateness(SENT("message", "0"), now_ms), 0);
+    cr_expect_eq(lateness(SENT("message", "-9223372036854775808"), now_ms), 0);
+    cr_expect_eq(lateness(SENT("edited_message", "1700000000"), now_ms), 0, "it waits here");
+}
+
 static const char *outcome(struct str text, struct arena *a, struct telegram_update *ret)
 {
     struct telegram_reader reader = { .id = 123456, .username = STR("parley_bot") };

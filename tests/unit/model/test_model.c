@@ -570,7 +570,10 @@ static void tags(struct stub_conn *c, unsigned nth)
                 "\"nomic-bert\"}},{\"name\":\"llama3.2:latest\",\"details\":{\"family\":"
                 "\"llama\"}},{\"name\":\"qwen3:8b\"},{\"nonsense\":1}]}"));
     else
-        good(c, nth);
+        stub_answer(c, 200, "application/x-ndjson", "",
+                    STR("{\"message\":{\"content\":\"Hi\"},\"done\":false}\n"
+                        "{\"message\":{\"content\":\"!\"},\"done\":true,\"eval_count\":2}\n"));
+    (void)nth;
 }
 
 static void with_ollama(void (*on_request)(struct stub_conn *c, unsigned nth))
@@ -591,13 +594,18 @@ Test(model, from_an_ollama)
     cr_expect_eq(models_count(models), 2);
     cr_expect_str_eq(models_default(models)->name, "llama3.2");
     cr_expect_str_eq(models_at(models, 1)->name, "qwen3:8b");
+    cr_expect_str_eq(models_embedder(models, STR_NONE)->name, "nomic-embed-text");
     n_done = 0;
     begin("llama3.2");
     loop_run_for(&loop, 1000);
     cr_expect_eq(op.err.kind, ERR_NONE, "%s", op.err.msg);
+    cr_expect_str_eq(answer.text.p, "Hi!");
+    cr_expect(str_starts(buf_str(&stub.last_head), STR("POST /api/chat ")));
     cr_expect_neq(str_find(buf_str(&stub.last_body), STR("\"model\":\"llama3.2:latest\"")),
                   SIZE_MAX);
-    cr_expect_neq(str_find(buf_str(&stub.last_body), STR("\"max_tokens\":")), SIZE_MAX);
+    cr_expect_neq(str_find(buf_str(&stub.last_body),
+                           STR("\"options\":{\"num_ctx\":4096,\"num_predict\":1024}")),
+                  SIZE_MAX);
     cr_expect_eq(str_find(buf_str(&stub.last_head), STR("Authorization")), SIZE_MAX);
 }
 

@@ -112,7 +112,7 @@ static const struct {
       { 7, 6, 5, 4, true } },
     { "vllm_error.sse", ERR_IO, "", false, MODEL_STOP, NO_USE },
     { "vllm_usage_each.sse", ERR_NONE, "ab", true, MODEL_STOP, { 5, 2, 0, 0, true } },
-    { "llamacpp.sse", ERR_NONE, "ok", true, MODEL_STOP, NO_USE },
+    { "llamacpp.sse", ERR_NONE, "ok", true, MODEL_STOP, { 4, 1, 0, 0, true } },
     { "ollama.sse", ERR_NONE, "Hi there", true, MODEL_STOP, { 26, 28, 0, 0, true } },
     { "nulls.sse", ERR_NONE, "fine", true, MODEL_STOP, { 1, 1, 0, 0, true } },
     { "nul.sse", ERR_NONE,

@@ -59,3 +59,32 @@ Test(policy, what_is_quoted_is_short_clean_and_on_one_line)
     cr_expect(strstr(why.msg, "a  \xef\xbf\xbd\xc3\xa4 b"), "%s", why.msg);
     cr_expect_eq(policy_refused(&r, NULL), ERR_IO);
 }
+
+Test(policy, what_a_failure_means_for_its_model_and_for_others)
+{
+    static const struct {
+        enum err_kind kind;
+        uint32_t wait_ms;
+        bool elsewhere, if_refused;
+        enum policy_rest rest;
+    } cases[] = {
+        { ERR_IO, 0, true, true, POLICY_COUNT },
+        { ERR_TIMEOUT, 0, true, true, POLICY_COUNT },
+        { ERR_UNKNOWN, 0, true, true, POLICY_COUNT },
+        { ERR_PROTO, 0, true, true, POLICY_COUNT },
+        { ERR_LIMIT, 5000, true, true, POLICY_REST },
+        { ERR_LIMIT, 0, true, true, POLICY_NO_REST }, /* too long for its window */
+        { ERR_AUTH, 0, true, true, POLICY_LONG_REST },
+        { ERR_NOT_FOUND, 0, true, true, POLICY_LONG_REST },
+        { ERR_CONF, 0, true, true, POLICY_LONG_REST },
+        { ERR_REFUSED, 0, false, true, POLICY_NO_REST },
+        { ERR_CANCELLED, 0, false, false, POLICY_NO_REST },
+        { ERR_BUG, 0, false, false, POLICY_NO_REST },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct err why = { .kind = cases[i].kind, .retry_after_ms = cases[i].wait_ms };
+        cr_expect_eq(policy_elsewhere(&why, false), cases[i].elsewhere, "%zu", i);
+        cr_expect_eq(policy_elsewhere(&why, true), cases[i].if_refused, "%zu", i);
+        cr_expect_eq(policy_rest(&why), cases[i].rest, "%zu", i);
+    }
+}

@@ -73,6 +73,21 @@ Test(sign, ed25519_of_discord)
     cr_expect_not(sign_ed25519_verify(key, STR(""), signature));
 }
 
+/* RFC 4648, section 10. */
+Test(sign, base64)
+{
+    static const char *const cases[][2] = {
+        { "", "" },        { "f", "Zg==" },          { "fo", "Zm8=" },
+        { "foo", "Zm9v" }, { "foobar", "Zm9vYmFy" }, { "\xff\xfe\xfd", "//79" }
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct buf b = BUF_INIT(64);
+        sign_base64(str_of(cases[i][0]), &b);
+        cr_expect(str_eq(buf_str(&b), str_of(cases[i][1])), "%s: %s", cases[i][0], b.p);
+        buf_done(&b);
+    }
+}
+
 Test(sign, equal)
 {
     cr_expect(sign_equal(STR("secret"), STR("secret")));

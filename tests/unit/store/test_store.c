@@ -616,6 +616,7 @@ Test(store, what_waits_can_be_taken_back_and_what_runs_cannot)
         cr_assert_eq(rows.n, i - 1);
     }
     cr_assert_eq(count("SELECT count(*) FROM requests WHERE status = 'cancelled'"), 1);
+    cr_assert_eq(count("SELECT count(*) FROM messages"), 1, "its words are gone");
 }
 
 static void vote(const char *on, const char *from, int value, bool taken_back)

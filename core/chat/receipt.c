@@ -1,0 +1,160 @@
+/* receipt: see receipt.h. */
+#include "core/chat/receipt.h"
+
+#include "core/base/clock.h"
+#include "core/chat/turn.h"
+#include <inttypes.h>
+
+#define RECEIPT_MAX 16384
+
+static const char *const finish_words[] = {
+    [MODEL_STOP] = "complete",   [MODEL_LENGTH] = "length limit",
+    [MODEL_FILTER] = "filtered", [MODEL_TOOL] = "tool",
+    [MODEL_CUT] = "cut",
+};
+
+/* ---- making ---- */
+
+static void put_usage(struct json_out *o, const struct model_usage *u)
+{
+    json_key(o, "usage");
+    json_open(o, '{');
+    json_field_i64(o, "prompt", u->prompt_tokens);
+    json_field_i64(o, "completion", u->completion_tokens);
+    if (u->cached_tokens) json_field_i64(o, "cached", u->cached_tokens);
+    if (u->written_tokens) json_field_i64(o, "written", u->written_tokens);
+    if (u->reasoning_tokens) json_field_i64(o, "reasoning", u->reasoning_tokens);
+    json_field_bool(o, "estimated", !u->known);
+    json_close(o, '}');
+}
+
+static void put_try(struct json_out *o, const struct route_try *t)
+{
+    json_open(o, '{');
+    json_field_str(o, "model", str_of(t->model->name));
+    json_field_str(o, "backend", str_of(t->model->type ? t->model->type->name : ""));
+    if (t->why.kind) {
+        json_field_str(o, "kind", str_of(err_rule(t->why.kind)->name));
+        json_field_str(o, "why", str_of(t->why.msg));
+    }
+    json_field_bool(o, "rested", t->rested);
+    if (!t->rested) {
+        json_field_i64(o, "tries", t->tries);
+        json_field_i64(o, "first_token_ms", t->first_token_ms);
+        json_field_i64(o, "ms", t->ms);
+        put_usage(o, &t->usage);
+    }
+    json_close(o, '}');
+}
+
+struct str receipt_make(struct turn *t)
+{
+    _cleanup_(buf_done) struct buf b = BUF_INIT(RECEIPT_MAX);
+    struct json_out o = JSON_OUT(&b);
+    const struct route_log *log = &t->asked;
+    json_open(&o, '{');
+    json_field_str(&o, "route", str_of(turn_route(t)->name));
+    json_field_str(&o, "model", str_of(t->model->name));
+    json_key(&o, "asked");
+    json_open(&o, '[');
+    for (size_t i = 0; i < log->n; i++) put_try(&o, &log->v[i]);
+    json_close(&o, ']');
+    json_field_str(&o, "midway",
+                   str_of(log->replaced    ? "replaced"
+                          : log->continued ? "continued"
+                                           : ""));
+    json_field_str(&o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
+    json_field_i64(&o, "history_seen", (int64_t)t->history_seen);
+    json_field_i64(&o, "history_left_out", (int64_t)t->history_left_out);
+    json_field_i64(&o, "pictures", (int64_t)(t->model->sees ? t->pictures.n : 0));
+    json_field_i64(&o, "waited_ms", t->request.age_ms);
+    json_field_i64(&o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
+    json_field_i64(&o, "answered_ms", t->answer.total_ms);
+    json_field_i64(&o, "attempt", t->request.attempt);
+    json_close(&o, '}');
+    return b.full ? STR("{}") : arena_dup(&t->arena, buf_str(&b));
+}
+
+/* ---- telling ---- */
+
+static int64_t number(struct json *obj, const char *key)
+{
+    int64_t n = 0;
+    json_get_i64(obj, key, &n);
+    return n;
+}
+
+static struct str text(struct json *obj, const char *key)
+{
+    struct str s = STR_NONE;
+    json_get_str(obj, key, &s);
+    return s;
+}
+
+static void tell_ms(struct buf *to, const char *what, int64_t ms)
+{
+    buf_addf(to, "%s %" PRId64 ".%02" PRId64 " s", what, ms / 1000, ms % 1000 / 10);
+}
+
+static void tell_usage(struct buf *to, struct json *usage)
+{
+    bool estimated = false;
+    json_get_bool(usage, "estimated", &estimated);
+    buf_addf(to, "%" PRId64 " + %" PRId64 " tokens", number(usage, "prompt"),
+             number(usage, "completion"));
+    if (number(usage, "cached"))
+        buf_addf(to, ", %" PRId64 " of them cached", number(usage, "cached"));
+    if (number(usage, "reasoning"))
+        buf_addf(to, ", %" PRId64 " thought", number(usage, "reasoning"));
+    if (estimated) buf_add_cstr(to, " (estimated)");
+}
+
+static void tell_try(struct buf *to, struct json *try)
+{
+    bool rested = false;
+    struct str why = text(try, "why");
+    json_get_bool(try, "rested", &rested);
+    buf_addf(to, "\n- `%.*s` (%.*s)", STR_ARG(text(try, "model")), STR_ARG(text(try, "backend")));
+    if (rested) {
+        buf_addf(to, " was not asked: %.*s", STR_ARG(why));
+        return;
+    }
+    buf_add_cstr(to, why.n ? " failed: `" : " answered: ");
+    for (size_t i = 0; i < why.n; i++) buf_add_char(to, why.p[i] == '`' ? '\'' : why.p[i]);
+    if (why.n) buf_add_cstr(to, "`; ");
+    if (number(try, "first_token_ms")) {
+        tell_ms(to, "first words after", number(try, "first_token_ms"));
+        buf_add_cstr(to, ", ");
+    }
+    tell_ms(to, "in all", number(try, "ms"));
+    if (number(try, "tries") > 1) buf_addf(to, " and %" PRId64 " tries", number(try, "tries"));
+    buf_add_cstr(to, ", ");
+    tell_usage(to, json_get(try, "usage"));
+}
+
+bool receipt_tell(struct json *receipt, struct buf *to)
+{
+    struct json *asked = json_get(receipt, "asked");
+    struct str midway = text(receipt, "midway");
+    if (!json_length(asked)) return false;
+    buf_addf(to, "Answered by `%.*s`", STR_ARG(text(receipt, "model")));
+    if (!str_eq(text(receipt, "route"), text(receipt, "model")))
+        buf_addf(to, ", by the route `%.*s`", STR_ARG(text(receipt, "route")));
+    buf_addf(to, " (%.*s).\n", STR_ARG(text(receipt, "finish")));
+    for (size_t i = 0; i < json_length(asked); i++) tell_try(to, json_at(asked, i));
+    if (midway.n)
+        buf_addf(to, "\n- half an answer stood there and was %.*s%s", STR_ARG(midway),
+                 str_eq(midway, STR("continued")) ? " by the next model" : "");
+    buf_addf(to, "\n- it saw %" PRId64 " earlier messages", number(receipt, "history_seen"));
+    if (number(receipt, "history_left_out"))
+        buf_addf(to, "; %" PRId64 " older ones did not fit", number(receipt, "history_left_out"));
+    if (number(receipt, "pictures"))
+        buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
+    tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));
+    tell_ms(to, ", preparing took", number(receipt, "prepared_ms"));
+    tell_ms(to, ", answering", number(receipt, "answered_ms"));
+    if (number(receipt, "attempt") > 1)
+        buf_addf(to, "\n- it was attempt %" PRId64 ": a process ended before",
+                 number(receipt, "attempt"));
+    return true;
+}

@@ -1,0 +1,249 @@
+/* health: see health.h. */
+#include "core/model/health.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/metric.h"
+#include "core/cache/cache.h"
+#include "core/model/models.h"
+#include "core/model/policy.h"
+#include "core/store/provider.h"
+
+#define PUSH_CHANNEL  "parley:health"
+#define FAILURES_MAX  5
+#define REST_MS       15000
+#define REST_MAX_MS   300000
+#define LONG_REST_MS  600000
+#define PROBE_MS      60000 /* how long the outcome of the one question is waited for */
+#define RECORD_MS     10000
+#define LIFE_MS       "300000"
+#define PUSHED_MS_MAX 3600000
+
+struct patient {
+    const struct model *model;
+    unsigned failures, rests; /* in a row */
+    uint64_t until_ms;        /* rests; 0 = it does not */
+    char reason[ERR_MSG_MAX];
+    struct provider_calls calls; /* since the last record */
+};
+
+struct health {
+    struct loop *loop;
+    struct redis *redis;
+    struct store *store;
+    struct redis_sub pushes;
+    struct timer record_timer;
+    struct op record;
+    struct patient v[MODELS_MAX];
+    size_t n;
+};
+
+static struct metric m_rests = METRIC(METRIC_COUNTER, "parley_model_rests_total", "",
+                                      "Models that were put to rest because they failed.");
+
+/*
+ * ARGV: failures at most, first rest, longest rest, a rest that is certain (0 = count). Answers and
+ * tells everybody "name ms". The JSON is for who looks into Redis.
+ */
+static struct redis_script failed_script = {
+    .name = "health.failed",
+    .lua =
+        "local max, first, longest, certain = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])\n"
+        "local raw = redis.call('GET', KEYS[1])\n"
+        "local ok, h = pcall(cjson.decode, raw or '')\n"
+        "if not ok or type(h) ~= 'table' then h = {failures = 0, rests = 0} end\n"
+        "h.failures = (tonumber(h.failures) or 0) + 1\n"
+        "h.rests = tonumber(h.rests) or 0\n"
+        "local rest = certain\n"
+        "if certain == 0 and h.failures >= max then\n"
+        "  rest = math.min(first * 2 ^ h.rests, longest)\n"
+        "  h.rests = h.rests + 1\n"
+        "end\n"
+        "h.status = rest > 0 and 'resting' or 'failing'\n"
+        "h.reason = ARGV[6]\n"
+        "redis.call('SET', KEYS[1], cjson.encode(h), 'PX', math.max(" LIFE_MS ", rest * 2))\n"
+        "if rest > 0 then redis.call('PUBLISH', '" PUSH_CHANNEL
+        "', ARGV[5] .. ' ' .. string.format('%d', rest)) end\n"
+        "return rest",
+};
+
+static struct patient *patient_of(struct health *h, const struct model *m)
+{
+    for (size_t i = 0; i < h->n; i++)
+        if (h->v[i].model == m) return &h->v[i];
+    if (h->n == MODELS_MAX) return NULL;
+    struct patient *p = &h->v[h->n++];
+    *p = (struct patient){ .model = m };
+    return p;
+}
+
+/* ---- with the others ---- */
+
+static struct str key_of(const struct patient *p, char *to, size_t room)
+{
+    return str_head(str_from(to, room - 1),
+                    (size_t)snprintf(to, room, "provider:health:%s", p->model->name));
+}
+
+static void share_failure(struct health *h, const struct patient *p, uint32_t certain_ms)
+{
+    char key_text[CACHE_KEY_MAX];
+    struct cache_int max, first, longest, certain;
+    if (!h->redis) return;
+    const struct str key = key_of(p, key_text, sizeof(key_text));
+    const struct str args[] = { cache_int(&max, FAILURES_MAX),    cache_int(&first, REST_MS),
+                                cache_int(&longest, REST_MAX_MS), cache_int(&certain, certain_ms),
+                                str_of(p->model->name),           str_of(p->reason) };
+    redis_eval(h->redis, NULL, &failed_script, &key, 1, args, 6, NULL);
+}
+
+static void share_recovery(struct health *h, const struct patient *p)
+{
+    char key_text[CACHE_KEY_MAX], text[CACHE_KEY_MAX];
+    if (!h->redis) return;
+    const struct str args[] = { STR("DEL"), key_of(p, key_text, sizeof(key_text)) };
+    redis_send(h->redis, args, 2);
+    snprintf(text, sizeof(text), "%s 0", p->model->name);
+    redis_publish(h->redis, PUSH_CHANNEL, str_of(text));
+}
+
+static void on_push(struct redis_sub *sub, struct str payload)
+{
+    struct health *h = container_of(sub, struct health, pushes);
+    struct str rest = payload, name = str_cut(&rest, ' ');
+    int64_t ms;
+    if (!str_i64(rest, &ms) || ms < 0 || ms > PUSHED_MS_MAX) return;
+    for (size_t i = 0; i < h->n; i++) {
+        struct patient *p = &h->v[i];
+        if (!str_eq(name, str_of(p->model->name))) continue;
+        p->failures = 0;
+        p->rests = ms ? p->rests + 1 : 0;
+        p->until_ms = ms ? clock_ms() + (uint64_t)ms : 0;
+    }
+}
+
+/* ---- the record ---- */
+
+static const char *status_of(const struct patient *p)
+{
+    return p->until_ms ? "resting" : p->failures ? "failing" : "healthy";
+}
+
+static void on_record_timer(struct timer *timer)
+{
+    struct health *h = container_of(timer, struct health, record_timer);
+    timer_set(h->loop, timer, RECORD_MS);
+    if (op_busy(&h->record)) return;
+    for (size_t i = 0; i < h->n; i++) {
+        struct patient *p = &h->v[i];
+        if (!p->calls.n) continue;
+        store_provider_health(h->store, &h->record, str_of(p->model->name),
+                              str_of(p->model->type->name), str_of(status_of(p)),
+                              str_of(p->until_ms ? p->reason : ""), &p->calls);
+        p->calls = (struct provider_calls){ 0 };
+        return; /* the others next time, or when this one is through */
+    }
+}
+
+/* What could not be recorded is lost: it is a record, not a truth. */
+static void on_recorded(struct op *op)
+{
+    struct health *h = container_of(op, struct health, record);
+    if (op->err.kind == ERR_NONE) timer_set(h->loop, &h->record_timer, 0);
+}
+
+/* ---- public ---- */
+
+uint32_t health_rest_ms(struct models *models, const struct model *m)
+{
+    struct patient *p = patient_of(models->health, m);
+    uint64_t now = clock_ms();
+    if (!p || !p->until_ms) return 0;
+    if (now < p->until_ms) return (uint32_t)(p->until_ms - now);
+    p->until_ms = now + PROBE_MS; /* this one is the question that is let through */
+    return 0;
+}
+
+void health_worked(struct models *models, const struct model *m, uint32_t ms)
+{
+    struct patient *p = patient_of(models->health, m);
+    if (!p) return;
+    bool was_ill = p->failures || p->until_ms;
+    p->calls.n++;
+    p->calls.ms += ms;
+    p->failures = p->rests = 0;
+    p->until_ms = 0;
+    if (!was_ill) return;
+    log_info("model", "works again", "model=%s", m->name);
+    share_recovery(models->health, p);
+}
+
+static void put_to_rest(struct patient *p, uint32_t ms)
+{
+    p->until_ms = clock_ms() + ms;
+    p->failures = 0;
+    metric_add(&m_rests, 1);
+    log_warn("model", "rests, others are asked if a route names some", "model=%s ms=%u why=%s",
+             p->model->name, ms, log_quote(str_of(p->reason)));
+}
+
+/* The local count; Redis adds up those of all processes, and its push comes a moment later. */
+static void count(struct patient *p)
+{
+    bool probe = p->until_ms > 0;
+    if (++p->failures < FAILURES_MAX && !probe) return;
+    uint32_t ms = REST_MS;
+    for (unsigned i = 0; i < p->rests && ms < REST_MAX_MS; i++) ms *= 2;
+    p->rests++;
+    put_to_rest(p, ms < REST_MAX_MS ? ms : REST_MAX_MS);
+}
+
+void health_failed(struct models *models, const struct model *m, const struct err *why)
+{
+    struct patient *p = patient_of(models->health, m);
+    enum policy_rest rest = policy_rest(why);
+    if (!p) return;
+    p->calls.n++;
+    if (rest == POLICY_NO_REST) return;
+    p->calls.failed++;
+    memcpy(p->reason, why->msg, sizeof(p->reason));
+    if (rest == POLICY_COUNT) {
+        count(p);
+        share_failure(models->health, p, 0);
+        return;
+    }
+    uint32_t ms = rest == POLICY_REST ? why->retry_after_ms : LONG_REST_MS;
+    if (ms > PUSHED_MS_MAX) ms = PUSHED_MS_MAX;
+    put_to_rest(p, ms);
+    share_failure(models->health, p, ms);
+}
+
+struct health *health_new(struct loop *loop)
+{
+    struct health *h = mem_new(struct health);
+    h->loop = loop;
+    h->pushes = (struct redis_sub){ .channel = PUSH_CHANNEL, .on_message = on_push };
+    h->record_timer.fire = on_record_timer;
+    list_init(&h->pushes.link);
+    op_init(&h->record, loop, on_recorded);
+    return h;
+}
+
+void models_share_health(struct models *models, struct redis *redis, struct store *store)
+{
+    struct health *h = models->health;
+    h->redis = redis;
+    h->store = store;
+    for (size_t i = 0; i < models->n; i++) patient_of(h, models->list[i]);
+    redis_subscribe(redis, &h->pushes);
+    timer_set(h->loop, &h->record_timer, RECORD_MS);
+}
+
+void health_free(struct health *h)
+{
+    if (!h) return;
+    if (h->redis) redis_unsubscribe(h->redis, &h->pushes);
+    timer_clear(h->loop, &h->record_timer);
+    op_cancel(&h->record);
+    free(h);
+}

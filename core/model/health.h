@@ -1,0 +1,28 @@
+/*
+ * health - models that failed rest for a while, so that nobody waits for what will not answer. All
+ * processes learn of it through Redis; PostgreSQL keeps the record (provider_health).
+ *
+ * Five failures in a row, in whichever processes, and it rests for 15 s, the next time twice as
+ * long, up to 5 min; then one question is let through, and its outcome decides. A limit lasts as
+ * long as the provider says, a refused key or a wrong name ten minutes.
+ *
+ * Redis away: each process counts for itself.
+ */
+#pragma once
+#include "core/model/model.h"
+
+struct health;
+struct redis;
+struct store;
+
+struct health *health_new(struct loop *loop);
+void health_free(struct health *h); /* NULL is fine */
+/* From now on with the others. Both are borrowed until health_free. */
+void models_share_health(struct models *models, struct redis *redis, struct store *store);
+
+/* How long it still rests; 0 = it may be asked. Then, after a rest, only who asked first gets the 0
+ * until the outcome is known. */
+uint32_t health_rest_ms(struct models *models, const struct model *m);
+/* The outcome of a question. */
+void health_worked(struct models *models, const struct model *m, uint32_t ms);
+void health_failed(struct models *models, const struct model *m, const struct err *why);

@@ -1,0 +1,244 @@
+/* route: a flow that asks one model after the other. */
+#include "core/model/route.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/metric.h"
+#include "core/loop/flow.h"
+#include "core/model/health.h"
+#include "core/model/policy.h"
+
+#define DEADLINE_SLACK_MS 10000 /* each model has deadlines of its own, which know more */
+
+enum { STEP_PICK, STEP_ASK, STEP_N };
+
+struct routing {
+    struct flow flow;
+    struct models *models;
+    const struct route *route;
+    struct op *op; /* the caller's; NULL = dropped */
+    struct route_asker asker;
+    struct model_answer *answer, rest; /* rest: of a model that goes on with another's half */
+    struct route_log *log;
+    uint64_t began_ms, try_began_ms;
+    size_t next;  /* of the route */
+    bool resting; /* who rests is asked, too: there is nobody else */
+    bool showing; /* a piece is on its way to the asker, who may cancel */
+};
+
+static struct metric failovers[] = {
+    METRIC(METRIC_COUNTER, "parley_failovers_total", "when=\"before\"",
+           "Answers that another model took over, before or after their first piece."),
+    METRIC(METRIC_COUNTER, "parley_failovers_total", "when=\"midway\"",
+           "Answers that another model took over, before or after their first piece."),
+};
+
+static struct routing *of_flow(struct flow *f)
+{
+    return container_of(f, struct routing, flow);
+}
+
+static struct route_try *last_try(struct routing *r)
+{
+    return &r->log->v[r->log->n - 1];
+}
+
+static struct route_try *add_try(struct routing *r, const struct model *m)
+{
+    struct route_try *t = &r->log->v[r->log->n++];
+    *t = (struct route_try){ .model = m, .why = ERR_INIT };
+    return t;
+}
+
+/* ---- pick: the next one that does not rest ---- */
+
+static enum flow_rc pick_start(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    for (; r->next < r->route->n; r->next++) {
+        const struct model *m = r->route->v[r->next];
+        uint32_t rest_ms = r->resting ? 0 : health_rest_ms(r->models, m);
+        if (rest_ms == 0) return FLOW_NEXT;
+        struct route_try *t = add_try(r, m);
+        t->rested = true;
+        err_set(&t->why, ERR_IO, "it failed a moment ago and rests");
+        t->why.retry_after_ms = rest_ms;
+    }
+    /* All rest: better a try than nothing. */
+    r->resting = true;
+    r->next = 0;
+    r->log->n = 0;
+    return FLOW_NEXT;
+}
+
+/* ---- ask ---- */
+
+static void on_piece(void *ctx, struct str piece)
+{
+    struct routing *r = ctx;
+    if (!r->op) return;
+    if (r->log->continued) buf_add(&r->answer->text, piece);
+    r->showing = true;
+    r->asker.on_text(r->asker.ctx, piece);
+    r->showing = false;
+    if (!r->op) flow_stop(&r->flow, ERR_CANCELLED, "not wanted any longer");
+}
+
+static enum flow_rc ask_start(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    const struct model *m = r->route->v[r->next++];
+    struct str so_far = r->log->continued ? buf_str(&r->answer->text) : STR_NONE;
+    struct model_answer *into = r->log->continued ? &r->rest : r->answer;
+    add_try(r, m);
+    r->try_began_ms = clock_ms();
+    model_answer_done(into);
+    *into = (struct model_answer){ .tries = 0 };
+    model_ask(r->models, m, &f->op, r->asker.ask(r->asker.ctx, m, so_far), on_piece, r, into);
+    return FLOW_WAIT;
+}
+
+static void note_try(struct routing *r, const struct err *why)
+{
+    const struct model_answer *a = r->log->continued ? &r->rest : r->answer;
+    struct route_try *t = last_try(r);
+    t->why = *why;
+    t->first_token_ms = a->first_token_ms;
+    t->ms = (uint32_t)(clock_ms() - r->try_began_ms);
+    t->tries = a->tries;
+    t->bytes = a->text.n;
+    t->usage = a->usage;
+    if (why->kind == ERR_NONE)
+        health_worked(r->models, t->model, t->ms);
+    else
+        health_failed(r->models, t->model, why);
+}
+
+static enum flow_rc ask_done(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    struct err well = ERR_INIT;
+    note_try(r, &well);
+    return FLOW_STOP;
+}
+
+static bool has_next(const struct routing *r, const struct err *why)
+{
+    const struct model *failed = r->log->v[r->log->n - 1].model;
+    bool in_time = clock_ms() - r->began_ms < (uint64_t)r->route->total_ms;
+    if (r->next >= r->route->n || !in_time || !policy_elsewhere(why, r->route->on_refusal))
+        return false;
+    /* A conversation that is too long fits only into a larger window. */
+    bool too_long = why->kind == ERR_LIMIT && why->retry_after_ms == 0;
+    return !too_long || r->route->v[r->next]->context_tokens > failed->context_tokens;
+}
+
+/* Half an answer stands there. */
+static void hand_over_midway(struct routing *r)
+{
+    metric_add(&failovers[1], 1);
+    if (r->route->midway == ROUTE_CONTINUE) {
+        r->log->continued = true;
+        return;
+    }
+    r->log->replaced = true;
+    r->asker.on_restart(r->asker.ctx);
+}
+
+static enum flow_rc ask_failed(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    struct err why = f->op.err;
+    bool shown = r->answer->text.n > 0;
+    note_try(r, &why);
+    if (!has_next(r, &why) || (shown && r->route->midway == ROUTE_KEEP)) {
+        f->err = why;
+        return FLOW_STOP;
+    }
+    log_warn("model", "failed, asking another one", "model=%s next=%s kind=%s midway=%d why=%s",
+             last_try(r)->model->name, r->route->v[r->next]->name, err_rule(why.kind)->name, shown,
+             log_quote(str_of(why.msg)));
+    if (shown)
+        hand_over_midway(r);
+    else
+        metric_add(&failovers[0], 1);
+    flow_goto(f, STEP_PICK);
+    return FLOW_NEXT;
+}
+
+/* ---- the end ---- */
+
+/* Every model that wrote something is paid for. */
+static void sum_up(struct routing *r)
+{
+    struct model_usage sum = { .known = true };
+    r->answer->tries = 0;
+    for (size_t i = 0; i < r->log->n; i++) {
+        const struct route_try *t = &r->log->v[i];
+        if (t->rested) continue;
+        sum.prompt_tokens += t->usage.prompt_tokens;
+        sum.completion_tokens += t->usage.completion_tokens;
+        sum.cached_tokens += t->usage.cached_tokens;
+        sum.written_tokens += t->usage.written_tokens;
+        sum.reasoning_tokens += t->usage.reasoning_tokens;
+        sum.cost_nano += t->usage.cost_nano;
+        sum.known = sum.known && t->usage.known;
+        r->answer->tries += t->tries;
+    }
+    r->answer->usage = sum;
+    if (r->log->continued) r->answer->finish = r->rest.finish;
+    r->answer->total_ms = (uint32_t)(clock_ms() - r->began_ms);
+}
+
+static void routing_end(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    struct op *op = r->op;
+    if (op) {
+        sum_up(r);
+        if (f->err.kind == ERR_NONE)
+            op_finish(op);
+        else
+            op_fail(op, &f->err);
+    }
+    model_answer_done(&r->rest);
+    free(r);
+}
+
+static const struct flow_step steps[] = {
+    [STEP_PICK] = { "pick", pick_start, NULL, NULL },
+    [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
+};
+static const struct flow_kind routing_kind = {
+    .name = "route",
+    .steps = steps,
+    .n_steps = STEP_N,
+    .budget_ms = ROUTE_MODELS_MAX * 3600000ULL,
+    .end = routing_end,
+};
+
+static void route_drop(struct op *op)
+{
+    struct routing *r = op->impl;
+    r->op = NULL;
+    if (!r->showing) flow_stop(&r->flow, ERR_CANCELLED, "not wanted any longer");
+}
+
+static const struct op_kind route_kind = { "model.route", route_drop };
+
+void route_ask(struct models *models, const struct route *route, struct op *op,
+               const struct route_asker *asker, struct model_answer *ret, struct route_log *ret_log)
+{
+    struct routing *r = mem_new(struct routing);
+    uint64_t longest_ms = DEADLINE_SLACK_MS;
+    for (size_t i = 0; i < route->n; i++) longest_ms += (uint64_t)route->v[i]->total_ms + 10000;
+    *r = (struct routing){ .models = models,
+                           .route = route,
+                           .op = op,
+                           .asker = *asker,
+                           .answer = ret,
+                           .log = ret_log,
+                           .began_ms = clock_ms() };
+    op_begin(op, &route_kind, r, longest_ms);
+    flow_start(&r->flow, &routing_kind, op->loop, NULL);
+}

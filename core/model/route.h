@@ -1,0 +1,77 @@
+/*
+ * route - who is asked when the first model does not answer. A route is a named list of models; a
+ * model's own name is a route of that model alone, so nothing goes to another provider unless the
+ * configuration says so.
+ *
+ *   routes.c   which routes there are
+ *   route.c    asking one: the next model takes over, also in the middle of an answer
+ *   health.c   models that rest because they failed, in all processes
+ */
+#pragma once
+#include "core/model/model.h"
+
+#define ROUTE_MODELS_MAX 8
+
+/* What becomes of half an answer when its model fails. */
+enum route_midway {
+    ROUTE_REPLACE,  /* the next model answers anew, in the same message */
+    ROUTE_CONTINUE, /* it goes on where the text ends */
+    ROUTE_KEEP,     /* half an answer is what the person gets, marked as such */
+};
+
+struct route {
+    const char *name;
+    const char *help; /* for /models; "" = none */
+    const struct model *v[ROUTE_MODELS_MAX];
+    size_t n;
+    int midway;      /* enum route_midway */
+    bool on_refusal; /* also when a provider's content rules refuse */
+    int64_t total_ms;
+};
+
+/* The list "routes" of the configuration; the models are there. Part of models_open. */
+enum err_kind routes_read(struct models *models, struct err *why);
+void routes_example(struct buf *to);
+/* A route, or the model of that name alone; NULL: there is none. The names of a route come first.
+ */
+const struct route *routes_find(const struct models *models, struct str name);
+const struct route *routes_default(const struct models *models);
+size_t routes_count(const struct models *models);
+const struct route *routes_at(const struct models *models, size_t i);
+
+/* What happened, for the receipt: a line a model. */
+struct route_log {
+    struct route_try {
+        const struct model *model;
+        struct err why; /* ERR_NONE: it answered */
+        bool rested;    /* it was not asked: it rests */
+        uint32_t first_token_ms, ms;
+        unsigned tries;
+        size_t bytes; /* of text */
+        struct model_usage usage;
+    } v[ROUTE_MODELS_MAX];
+    size_t n;
+    bool replaced, continued; /* half an answer */
+};
+
+/* How the asker takes part. All are called from the loop, never after the op's end. */
+struct route_asker {
+    /* The question for this model, whose window may differ. so_far: half an answer to go on with;
+     * "" = none. The result lives until the op ends. */
+    const struct model_ask *(*ask)(void *ctx, const struct model *m, struct str so_far);
+    void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
+    void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
+    void *ctx;
+};
+
+/*
+ * As model_ask, over the models of a route: one that rests is passed over, one that fails hands
+ * over to the next. The last resort is asked even if it rests.
+ * asker      copied
+ * ret        as model_ask; of the whole answer
+ * ret_log    zero-initialised by the caller, alive until the op ends; its last line answered, or
+ *            failed as the op does
+ */
+void route_ask(struct models *models, const struct route *route, struct op *op,
+               const struct route_asker *asker, struct model_answer *ret,
+               struct route_log *ret_log);

@@ -1,0 +1,168 @@
+"""Model backends against aimock, an independent imitation of their servers, with the web page as the channel."""
+import json
+
+import pytest
+
+from harness.npm import aimock
+from harness.wait import wait_until
+from harness.webclient import Person, new_thread
+
+STORY = "Once upon a time, in a w\u00f6rld of \U0001F600, there was **somebody** who wrote an answer of several pieces."
+CUT = {"response": {"content": "This one is cut off in the middle of it."}, "latency": 60, "chunkSize": 5, "truncateAfterChunks": 5}
+
+
+def failure(status, kind):
+    return {"response": {"error": {"message": "Not now", "type": kind}, "status": status}}
+
+
+def content(text, **more):
+    return {"response": {"content": text, **more}}
+
+
+ANSWERS = [
+    ("a story", {**content(STORY), "latency": 120, "chunkSize": 12}),
+    ("too many", failure(429, "rate_limit_error")), ("too many", content("Now it works.")),
+    ("overloaded", failure(529, "overloaded_error")), ("overloaded", content("Now it works.")),
+    ("gone", {**content("never seen"), "truncateAfterChunks": 1}), ("gone", content("Now it works.")),
+    ("bad key", failure(401, "authentication_error")),
+    ("cut", CUT),
+    ("think", content("Yes.", reasoning="Let me see: secret thoughts")),
+    ("count", content("ok", usage={"prompt_tokens": 31, "completion_tokens": 7, "total_tokens": 38})),
+    ("call", {"response": {"toolCalls": [{"name": "rm", "arguments": "{\"all\":true}"}]}}),
+    ("", content("As you say.")),
+]
+BACKENDS = {
+    "anthropic": {"type": "anthropic", "base": "/v1", "temperature": 0.5},
+    "anthropic-2026": {"type": "anthropic", "base": "/v1", "version": "2026-10-21", "temperature": 0.5},
+    "anthropic-whole": {"type": "anthropic", "base": "/v1", "stream": False},
+    "gemini": {"type": "gemini", "base": "/v1beta", "temperature": 0.5},
+    "gemini-whole": {"type": "gemini", "base": "/v1beta", "stream": False},
+}
+KEY = "sk-test-0123456789"
+
+
+def fixtures():
+    """The first that fits is served. What is there twice is served in turn, the last of it for ever."""
+    parts = [part for part, _ in ANSWERS]
+    return [{"match": {"userMessage": part, **({"sequenceIndex": parts[:n].count(part)} if part in parts[n + 1:] else {})}, **answer}
+            for n, (part, answer) in enumerate(ANSWERS)]
+
+
+class Backend:
+    """One gateway in front of aimock, and somebody at its page."""
+
+    def __init__(self, world, folder, settings):
+        self.world, self.kind = world, settings["type"]
+        (folder / "fixtures.json").write_text(json.dumps({"fixtures": fixtures()}))
+        self.mock = aimock(folder / "fixtures.json")
+        model = {"name": "test", "model": "test-model", "api_key": "env:MODEL_KEY", "base_url": self.mock.url + settings["base"],
+                 "sees": True, **{k: v for k, v in settings.items() if k != "base"}}
+        self.gateway = world.gateway(None, models=[model]).start()
+        self.page, self.thread = Person(self.gateway).connect(self.gateway), new_thread()
+
+    def ask(self, text):
+        """What the page shows in the end."""
+        n = len(self.page.answers(self.thread))
+        self.page.say(self.thread, text)
+        wait_until(lambda: len(self.page.answers(self.thread)) > n, what=f"an answer to {text!r}")
+        self.world.wait_settled()
+        return self.page.answers(self.thread)[-1]
+
+    @property
+    def asks(self):
+        """Every request as the mock understood it: {"path", "headers", "body", "response"}."""
+        return self.mock.get("/__aimock/journal")
+
+    @property
+    def n_retries(self):
+        return self.gateway.metric("parley_model_retries_total")
+
+
+@pytest.fixture
+def backend(world, tmp_path, request):
+    one = Backend(world, tmp_path, BACKENDS[request.param])
+    yield one
+    one.mock.stop()
+
+
+ALL = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+STREAMED = pytest.mark.parametrize("backend", [b for b in BACKENDS if "whole" not in b], indirect=True)
+
+
+@STREAMED
+def test_an_answer_streams(backend):
+    assert backend.ask("a story") == STORY
+    deltas = [d["text"] for d in backend.page.of("delta", thread=backend.thread)]
+    assert len(deltas) >= 2 and STORY.startswith("".join(deltas)), "it grew before people's eyes"
+    [ask] = backend.asks
+    assert "stream" in ask["path"] if backend.kind == "gemini" else ask["body"]["stream"] is True
+    assert ask["headers"]["accept"] == "text/event-stream"
+    assert KEY not in backend.gateway.log()
+
+
+@ALL
+def test_the_model_sees_the_conversation(backend):
+    for text in ("one", "two", "three"):
+        assert backend.ask(text) == "As you say."
+    body = backend.asks[-1]["body"]
+    roles = [m["role"] for m in body["messages"]]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"], "as the mock understood it"
+    assert [m["content"] for m in body["messages"][1:]] == ["one", "As you say.", "two", "As you say.", "three"]
+    assert body["max_tokens"] == 4096
+
+
+@pytest.mark.parametrize("backend", ["anthropic", "anthropic-2026"], indirect=True)
+def test_the_version_decides_about_sampling(backend):
+    backend.ask("hello")
+    [ask] = backend.asks
+    assert ask["path"] == "/v1/messages" and ask["headers"]["x-api-key"]
+    old = ask["headers"]["anthropic-version"] == "2023-06-01"
+    assert ask["body"].get("temperature") == (0.5 if old else None)
+
+
+@ALL
+@pytest.mark.parametrize("trouble, status", [("too many", 429), ("overloaded", 529)])
+def test_it_is_asked_again(backend, trouble, status):
+    assert backend.ask(trouble) == "Now it works."
+    assert backend.n_retries == 1
+    assert [a["response"]["status"] for a in backend.asks] == [status, 200]
+
+
+@STREAMED
+def test_a_connection_lost_before_the_first_word(backend):
+    assert backend.ask("gone") == "Now it works."
+    assert backend.n_retries == 1 and len(backend.asks) == 2
+
+
+@ALL
+def test_a_bad_key_is_not_tried_again(backend):
+    said = backend.ask("bad key")
+    assert "could not" in said.lower() and KEY not in said and "Not now" not in said
+    assert backend.n_retries == 0 and len(backend.asks) == 1
+    backend.gateway.wait_log(r"warn turn .*model failed.*401: the API key was refused")
+
+
+@STREAMED
+def test_half_an_answer_is_kept_and_marked(backend):
+    said = backend.ask("cut")
+    assert said.startswith("This one") and "broke here" in said
+    assert backend.n_retries == 0 and len(backend.asks) == 1, "not asked again once people saw a part"
+
+
+@ALL
+def test_thoughts_are_not_shown(backend):
+    assert backend.ask("think") == "Yes."
+    assert not any("secret" in str(frame) for frame in backend.page.frames)
+
+
+@ALL
+def test_tokens_are_counted(backend):
+    assert backend.ask("count") == "ok"
+    assert backend.world.sql("SELECT prompt_tokens, completion_tokens FROM requests") == [(31, 7)]
+
+
+@ALL
+def test_a_call_of_a_tool_is_no_answer(backend):
+    said = backend.ask("call")
+    assert "could not" in said.lower() and "rm" not in said
+    backend.gateway.wait_log("it calls a tool instead of answering")

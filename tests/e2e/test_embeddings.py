@@ -1,0 +1,94 @@
+"""Vectors of texts, by a small but real model, as `parley embed` prints them."""
+import json
+import math
+
+import pytest
+
+from harness.npm import embeddings
+from harness.wait import wait_until
+from harness.webclient import Person, new_thread
+
+SIMILAR = [
+    ("How do I reset my password?", "I forgot my password and need a new one."),
+    ("The cat sleeps on the sofa.", "A kitten is napping on the couch."),
+    ("When does the next train leave?", "What time is the next train departure?"),
+]
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = embeddings()
+    yield running
+    running.stop()
+
+
+def gateway_of(world, server, **keys):
+    model = {"name": "meaning", "type": "openai", "base_url": server.url + "/v1", "model": "use-lite", "embeds": True, **keys}
+    return world.gateway(None, models=[*world.settings()["models"], model])
+
+
+def embed(gateway, *texts):
+    done = gateway.run("embed", *texts)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def nearness(a, b):
+    return sum(x * y for x, y in zip(a, b)) / math.hypot(*a) / math.hypot(*b)
+
+
+@pytest.mark.parametrize("form", ["base64", "float"])
+def test_what_means_the_same_is_near(world, server, form):
+    gateway = gateway_of(world, server, embedding_format=form)
+    lines = embed(gateway, *(text for pair in SIMILAR for text in pair))
+    assert all((line["model"], line["dimensions"], len(line["embedding"])) == ("meaning", 512, 512) for line in lines)
+    vectors = [line["embedding"] for line in lines]
+    assert all(abs(math.hypot(*v) - 1) < 1e-3 for v in vectors)
+    for i in range(0, len(vectors), 2):
+        others = [v for k, v in enumerate(vectors) if k not in (i, i + 1)]
+        near = nearness(vectors[i], vectors[i + 1])
+        assert near > max(nearness(vectors[i], v) for v in others) + 0.1, SIMILAR[i // 2]
+
+
+def test_both_forms_and_every_order_give_the_same(world, server):
+    one, two = "The weather is fine today.", "Databases keep rows – “in tables”.\n"
+    first = embed(gateway_of(world, server, embedding_format="base64"), one, two)
+    second = embed(gateway_of(world, server, embedding_format="float"), "--model", "MEANING", two, one)
+    for a, b in zip(first, reversed(second)):
+        assert a["embedding"] == pytest.approx(b["embedding"], abs=1e-6)
+    assert nearness(first[0]["embedding"], first[1]["embedding"]) < 0.9
+
+
+def test_nobody_can_choose_a_model_that_makes_vectors(world, server):
+    gateway = gateway_of(world, server)
+    gateway.settings["models"].reverse()
+    done = gateway.run("check")
+    assert "meaning (openai), makes vectors" in done.stdout
+    assert "test (openai), answers by default" in done.stdout
+    gateway.start()
+    page, thread = Person(gateway).connect(gateway), new_thread()
+    for text, wanted in [("/models", "- `test` – answers here"), ("/model meaning", "I know no model `meaning`"),
+                         ("hello", "echo: hello")]:
+        page.say(thread, text)
+        wait_until(lambda: wanted in "".join(page.answers(thread)[-1:]), what=wanted)
+    assert "meaning" not in page.answers(thread)[0]
+
+
+@pytest.mark.parametrize("arguments, status, why", [
+    ([], 2, "usage: parley embed"),
+    (["--model", "test", "hello"], 2, 'no model with embeds = true is named "test"'),
+    (["hello", " "], 1, "text 2 is empty"),
+    (["x"] * 129, 1, "1 to 128 texts at once"),
+])
+def test_what_cannot_be(world, server, arguments, status, why):
+    done = gateway_of(world, server).run("embed", *arguments)
+    assert (done.returncode, done.stdout) == (status, "") and why in done.stderr, done.stderr
+
+
+def test_the_server_is_away_or_says_no(world, server):
+    away = gateway_of(world, server, base_url="http://127.0.0.1:1/v1", tries=1).run("embed", "hello")
+    assert away.returncode == 1 and "openai/meaning: " in away.stderr
+    wrong = gateway_of(world, server, dimensions=256).run("embed", "hello")
+    assert wrong.returncode == 1 and "it makes 512 dimensions whatever it is asked for" in wrong.stderr
+    nothing = world.gateway(None).run("embed", "hello")
+    assert nothing.returncode == 2 and "no model is configured with embeds = true" in nothing.stderr

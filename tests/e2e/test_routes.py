@@ -1,0 +1,161 @@
+"""Who answers when the first model does not: routes, models that rest, and what /why says about it."""
+import time
+
+import pytest
+
+from harness.wait import stays, wait_until
+from harness.webclient import Person, new_thread
+from test_commands import say
+
+
+@pytest.fixture
+def both(world):
+    """Two models behind one server; `world.first(behaviour)` is what the first one does, the second one always works."""
+    def first(behaviour, part="", times=float("inf")):
+        async def behave(request, ask):
+            if ask.body["model"] == "real-first":
+                return await behaviour(request, ask)
+            return await world.model.stream([f"second: {ask.last}"])(request, ask)
+        world.model.on(part, behave, times)
+
+    def settings(**route):
+        models = [{"name": name, "type": "openai", "base_url": world.model.base, "api_key": "env:MODEL_KEY",
+                   "model": f"real-{name}", "tries": 1, "context_tokens": 8000} for name in ("first", "second")]
+        return dict(models=models, routes=[dict({"name": "safe", "models": ["first", "second"]}, **route)])
+
+    world.first = first
+    return settings
+
+
+FAILURES = {
+    "503": lambda model: model.broken(503), "429": lambda model: model.too_many(60), "html": lambda model: model.html(),
+    "empty": lambda model: model.empty(), "cut": lambda model: model.stream(["never"], cut_after=0),
+    "401": lambda model: model.status(401, {"error": {"message": "no", "code": "invalid_api_key"}}),
+    "404": lambda model: model.status(404, {"error": {"message": "no", "code": "model_not_found"}}),
+    "402": lambda model: model.status(402, {"error": {"message": "no", "code": "insufficient_quota"}}),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_next_model_answers(world, both, failure):
+    world.first(FAILURES[failure](world.model))
+    world.serve(**both())
+    alice = world.bot.person(7)
+    assert say(world, alice, "hello") == "second: hello"
+    told = say(world, alice, "/why")
+    assert "Answered by second, by the route safe" in told and "first (openai) failed" in told, told
+
+
+def test_what_the_question_is_at_fault_for_is_not_passed_on(world, both):
+    world.first(world.model.status(400, {"error": {"message": "bad request", "type": "invalid_request_error"}}))
+    world.serve(**both())
+    assert "could not get an answer" in say(world, world.bot.person(7), "hello")
+    assert [ask.body["model"] for ask in world.model.asks] == ["real-first"]
+
+
+def test_a_model_chosen_by_its_name_stands_alone(world, both):
+    world.first(world.model.broken(503))
+    world.serve(**both())
+    alice = world.bot.person(7)
+    listed = say(world, alice, "/models")
+    assert "safe asks first, then second – answers here" in listed, listed
+    say(world, alice, "/model first")
+    assert "could not get an answer from the model first" in say(world, alice, "hello")
+    say(world, alice, "/model safe")
+    assert say(world, alice, "hello again") == "second: hello again"
+
+
+@pytest.mark.parametrize("midway", ["replace", "continue", "keep"])
+def test_a_model_that_fails_in_the_middle_of_its_answer(world, both, midway):
+    world.first(world.model.stream(["Once ", "upon ", "never"], pause=0.3, cut_after=2))
+    world.serve(chat={"preview_after": "0s"}, **both(midway=midway))
+    alice = world.bot.person(7)
+    world.bot.say(alice, "a story")
+    world.wait_settled(1)
+    text, told = world.bot.texts(alice)[0], say(world, alice, "/why")
+    assert len(world.bot.texts(alice)) == 2, "one message, and that of /why"
+    if midway == "replace":
+        assert text == "second: a story" and "was replaced" in told
+    elif midway == "continue":
+        assert text.startswith("Once upon second: Your answer broke off") and "was continued by the next model" in told
+        assert ("assistant", "Once upon ") in world.model.asks[-1].history
+    else:
+        assert text.startswith("Once upon") and "the connection to the model broke" in text
+        assert len(world.model.asks) == 1
+
+
+def test_a_page_sees_the_new_answer_grow_in_the_place_of_the_old(world, both):
+    world.first(world.model.stream(["Once ", "upon ", "never"], pause=0.2, cut_after=2))
+    gateway = world.gateway(None, **both()).start()
+    page, thread = Person(gateway).connect(gateway), new_thread()
+    page.say(thread, "a story")
+    wait_until(lambda: page.answers(thread) == ["second: a story"])
+    deltas = page.of("delta", thread=thread)
+    assert deltas[0]["text"] == "Once " and [d["text"] for d in deltas if d["from"] == 0][-1].startswith("second:")
+
+
+def test_a_model_that_failed_rests_in_all_processes(world, both):
+    world.first(world.model.broken(503))
+    one, two = (world.gateway(None, **both()).start() for _ in range(2))
+    pages = [Person(g).connect(g) for g in (one, two)]
+    threads = [new_thread(), new_thread()]
+
+    def ask(n, text):
+        before = len(pages[n].answers(threads[n]))
+        pages[n].say(threads[n], text)
+        wait_until(lambda: len(pages[n].answers(threads[n])) > before)
+        return pages[n].answers(threads[n])[-1]
+
+    for i in range(3):
+        assert ask(0, f"one {i}") == f"second: one {i}"
+        assert ask(1, f"two {i}") == f"second: two {i}"
+    wait_until(lambda: '"resting"' in (world.redis.get("provider:health:first") or ""), what="five failures together are enough")
+    time.sleep(0.2)
+    asked = len(world.model.asks)
+    assert ask(0, "later") == "second: later" and ask(1, "later") == "second: later"
+    assert [a.body["model"] for a in world.model.asks[asked:]] == ["real-second"] * 2, "nobody waits for the first"
+    assert "was not asked: it failed a moment ago" in ask(0, "/why")
+    wait_until(lambda: world.sql("SELECT status, failures >= 3, disabled_reason LIKE '%%503%%' FROM provider_health WHERE id = 'first'")
+               == [("resting", True, True)], 30, "the record")
+
+
+def test_all_rest_and_one_is_asked_all_the_same(world, both):
+    settings = both()
+    settings["routes"][0]["models"] = ["first"]
+    world.first(world.model.broken(503), times=6)
+    world.serve(**settings)
+    alice = world.bot.person(7)
+    for i in range(6):
+        assert "could not get an answer" in say(world, alice, f"no {i}")
+    assert say(world, alice, "now?") == "echo: now?"
+    assert "works again" in world.gateways[0].log()
+
+
+
+
+def test_why(world):
+    world.serve()
+    alice = world.bot.person(7)
+    assert "no such answer" in say(world, alice, "/why")
+    say(world, alice, "one")
+    say(world, alice, "two")
+    told = say(world, alice, "/why")
+    assert "Answered by test (complete)" in told and "it saw 2 earlier messages" in told and "tokens" in told
+    assert "About “echo: one…”" in say(world, alice, "/why 2") and "it saw 0 earlier" in say(world, alice, "/why 2")
+    assert "no such answer" in say(world, alice, "/why 3")
+    assert "`/why 2`" in say(world, alice, "/why x") or "/why 2" in say(world, alice, "/why x")
+    stays(lambda: len(world.model.asks) == 2)
+
+
+@pytest.mark.parametrize("routes, complaint", [
+    ([{"models": ["first"]}], "a route must have a name"),
+    ([{"name": "x", "models": ["nobody"]}], 'no model is named "nobody"'),
+    ([{"name": "x", "models": []}], "between 1 and 8 models"),
+    ([{"name": "first", "models": ["first"]}], 'another route or model is named "first"'),
+    ([{"name": "x", "models": ["first", "first"]}], '"first" is there twice'),
+    ([{"name": "x", "models": ["first"], "midway": "maybe"}], "midway"),
+])
+def test_bad_routes_are_named(world, both, routes, complaint):
+    gateway = world.gateway(None, **dict(both(), routes=routes))
+    done = gateway.run("check")
+    assert done.returncode != 0 and complaint in done.stdout + done.stderr
