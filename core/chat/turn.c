@@ -401,6 +401,17 @@ static void on_piece(void *ctx, struct str piece)
     editor_grew(&((struct turn *)ctx)->editor, piece);
 }
 
+/* The model is busy with others: the person sees how far they are, until the answer begins. */
+static void on_place(void *ctx, size_t place, uint64_t wait_ms)
+{
+    struct turn *t = ctx;
+    char wait[CLOCK_SPAN_MAX], note[256];
+    clock_span(wait_ms, wait);
+    snprintf(note, sizeof(note), "_(many are asking: you are number %zu, in about %s)_", place,
+             wait);
+    editor_note(&t->editor, str_of(note));
+}
+
 static void on_restart(void *ctx)
 {
     editor_restart(&((struct turn *)ctx)->editor);
@@ -433,7 +444,15 @@ static enum flow_rc ask_start(struct flow *f)
     struct turn *t = of_flow(f);
     if (t->stop == TURN_STOPPED) return stopped(t);
     t->asked_ms = clock_ms();
-    const struct route_asker asker = { question_for, on_piece, on_restart, t };
+    char user[UUID_TEXT_MAX];
+    uuid_text(&t->request.user, user);
+    const struct route_asker asker = { .ask = question_for,
+                                       .on_text = on_piece,
+                                       .on_restart = on_restart,
+                                       .on_place = on_place,
+                                       .ctx = t,
+                                       .channel = str_of(t->channel->name),
+                                       .person = arena_dup(&t->arena, str_of(user)) };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
     route_ask(t->chat->models, turn_route(t), &f->op, &asker, &t->answer, &t->asked);
     return FLOW_WAIT;

@@ -3,6 +3,7 @@
  * none. The first is the default.
  */
 #include "core/base/mem.h"
+#include "core/model/gate.h"
 #include "core/model/health.h"
 #include "core/model/models.h"
 #include "core/model/prices.h"
@@ -45,6 +46,10 @@ const struct conf_field model_fields[] = {
       .max = 3600000, .help = "Between two pieces of the answer." },
     { "total_timeout", CONF_DURATION, offsetof(struct model, total_ms), .def = "5m", .min = 100,
       .max = 3600000, .help = "For the whole answer, all tries included." },
+    { "running_max", CONF_INT, offsetof(struct model, running_max), .def = "0", .min = 0,
+      .max = 100000,
+      .help = "Questions that a process asks it at once; others wait, and channels and people take "
+              "turns. 0 = any number. Local models are best asked one or two at a time." },
     { "tries", CONF_INT, offsetof(struct model, tries), .def = "3", .min = 1, .max = 10,
       .help = "How often to ask until the answer begins. Afterwards it is never asked again." },
     { "reply_max", CONF_SIZE, offsetof(struct model, reply_max), .def = "256KB", .min = 1024,
@@ -188,6 +193,7 @@ void models_close(struct models *models)
 {
     op_cancel(&models->probe);
     health_free(models->health);
+    gates_free(models->gates);
     prices_free(models->prices);
     http_reply_done(&models->probe_reply);
     for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);

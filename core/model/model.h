@@ -131,11 +131,12 @@ struct model {
     const char *input_price, *output_price, *cached_price, *price_as; /* see prices.h */
     int64_t context_tokens, max_tokens;
     int64_t connect_ms, first_token_ms, idle_ms, total_ms;
-    bool sees;          /* it can look at pictures */
-    int64_t tries;      /* in all, before the first piece was shown */
-    int64_t reply_max;  /* bytes */
-    bool embeds;        /* it makes vectors, and cannot chat */
-    int64_t dimensions; /* of its vectors, where they can be chosen; 0 = the model's own */
+    bool sees;           /* it can look at pictures */
+    int64_t tries;       /* in all, before the first piece was shown */
+    int64_t running_max; /* see gate.h; 0 = any number */
+    int64_t reply_max;   /* bytes */
+    bool embeds;         /* it makes vectors, and cannot chat */
+    int64_t dimensions;  /* of its vectors, where they can be chosen; 0 = the model's own */
 };
 extern const struct conf_field model_fields[]; /* the common ones */
 /* What the backend calls it. */

@@ -7,6 +7,7 @@
 #define MODELS_MAX 64
 #define ROUTES_MAX 32
 
+struct gate;
 struct health;
 struct prices;
 
@@ -20,6 +21,7 @@ struct models {
     size_t n;
     struct route routes[ROUTES_MAX];
     size_t n_routes;
+    struct gate *gates;
     struct health *health;
     struct prices *prices;
     const struct model *embedders[MODELS_MAX];

@@ -61,7 +61,9 @@ struct route_asker {
     const struct model_ask *(*ask)(void *ctx, const struct model *m, struct str so_far);
     void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
+    void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */
     void *ctx;
+    struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
 
 /*
