@@ -19,7 +19,8 @@
 #define END_PATIENCE   1000    /* after the end marker, for the connection to be usable again */
 #define STREAM_FACTOR  64      /* bytes on the wire for a byte of text, one token an event */
 #define STREAM_EXTRA   (1024 * 1024)
-#define SPEAK_MS       30 /* a word of a local answer */
+#define SAME_MAX       100 /* equal pieces in a row: a model that is caught in a loop */
+#define SPEAK_MS       30  /* a word of a local answer */
 
 enum { CALL_OPEN, CALL_SEND, CALL_WAIT, CALL_SPEAK, CALL_END };
 
@@ -42,6 +43,8 @@ struct call {
     uint32_t wait_ms;
     bool receiving;    /* on_data is on the stack: the call may not go away */
     bool full;         /* reply_max is reached */
+    unsigned n_same;   /* pieces like the last one, in a row */
+    size_t last_at;    /* where the last one begins */
     struct buf script; /* what a local model says */
     size_t spoken;
 };
@@ -86,11 +89,23 @@ static uint32_t left_ms(const struct call *c)
 
 /* ---- pieces ---- */
 
+static bool is_caught(const struct call *c)
+{
+    return c->n_same >= SAME_MAX;
+}
+
+static void compare(struct call *c, struct str piece)
+{
+    struct str last = str_skip(buf_str(&c->answer->text), c->last_at);
+    c->n_same = str_eq(last, piece) ? c->n_same + 1 : 0;
+    c->last_at = c->answer->text.n;
+}
+
 static void call_show(struct call *c, struct str piece)
 {
     struct model_answer *a = c->answer;
     size_t room = a->text.max - a->text.n;
-    if (!c->op || c->full || !piece.n) return;
+    if (!c->op || c->full || is_caught(c) || !piece.n) return;
     if (piece.n > room) {
         piece = str_head(piece, utf8_prefix(piece, room, TEXT_BYTES));
         c->full = true;
@@ -99,6 +114,7 @@ static void call_show(struct call *c, struct str piece)
         a->first_token_ms = elapsed_ms(c);
         metric_observe_ms(&first_piece, a->first_token_ms);
     }
+    compare(c, piece);
     buf_add(&a->text, piece);
     c->on_text(c->ctx, piece);
 }
@@ -118,6 +134,7 @@ static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
     if (!c->op) return err_set(why, ERR_CANCELLED, "not wanted any longer");
     if (c->full) return err_set(why, ERR_LIMIT, "longer than reply_max");
     if (kind != ERR_NONE) return kind;
+    if (is_caught(c)) return err_set(why, ERR_PROTO, "it repeats itself for ever");
     if (c->sink.ended)
         timer_set(c->models->loop, &c->timer, END_PATIENCE);
     else if (c->sink.alive)
