@@ -5,10 +5,9 @@
 #include "core/model/models.h"
 
 #define WAITING_MAX  1000
-#define WAIT_MAX_MS  3600000 /* whoever asks has deadlines of its own */
-#define TELL_MS      2000    /* places are told anew so often */
-#define AVERAGE_MS   10000   /* before anybody has asked */
-#define AVERAGE_PART 8       /* a new one counts an eighth */
+#define TELL_MS      2000  /* places are told anew so often */
+#define AVERAGE_MS   10000 /* before anybody has asked */
+#define AVERAGE_PART 8     /* a new one counts an eighth */
 
 struct gate_person {
     struct list link, tickets;
@@ -225,7 +224,7 @@ void gate_enter(struct models *models, const struct model *m, struct gate_ticket
     t->gate = g;
     t->op = op;
     t->admitted = false;
-    op_begin(op, &enter_kind, NULL, WAIT_MAX_MS);
+    op_begin(op, &enter_kind, NULL, GATE_WAIT_MAX_MS);
     if (g->n_waiting >= WAITING_MAX) {
         struct err why;
         t->gate = NULL;

@@ -10,6 +10,8 @@
 
 struct gate;
 
+#define GATE_WAIT_MAX_MS 3600000
+
 /* Who waits. The caller's memory; zeroed before its first use. */
 struct gate_ticket {
     struct gate *gate; /* NULL = outside */
@@ -32,7 +34,8 @@ static inline bool gate_is_open(const struct model *m)
  * channel, person   copied
  * t                 borrowed until gate_leave
  * op                finishes with a place, which is given back by gate_leave. ERR_LIMIT: too many
- *                   wait already. Cancel: gate_leave all the same.
+ *                   wait already. ERR_TIMEOUT after GATE_WAIT_MAX_MS. Cancel: gate_leave all the
+ * same.
  */
 void gate_enter(struct models *models, const struct model *m, struct gate_ticket *t, struct op *op,
                 struct str channel, struct str person);

@@ -21,7 +21,7 @@ struct routing {
     struct route_asker asker;
     struct model_answer *answer, rest; /* rest: of a model that goes on with another's half */
     struct route_log *log;
-    uint64_t began_ms, try_began_ms;
+    uint64_t began_ms, try_began_ms, longest_ms;
     struct gate_ticket ticket;
     size_t next;  /* of the route */
     bool resting; /* who rests is asked, too: there is nobody else */
@@ -84,8 +84,16 @@ static enum flow_rc gate_start(struct flow *f)
     if (gate_is_open(m)) return FLOW_NEXT;
     r->ticket.on_place = r->asker.on_place;
     r->ticket.ctx = r->asker.ctx;
+    op_extend(r->op, GATE_WAIT_MAX_MS + r->longest_ms); /* that is no time of the model's */
     gate_enter(r->models, m, &r->ticket, &f->op, r->asker.channel, r->asker.person);
     return FLOW_WAIT;
+}
+
+static enum flow_rc gate_done(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    op_extend(r->op, r->longest_ms);
+    return FLOW_NEXT;
 }
 
 /* Too many wait: that is a failure of this model like another. */
@@ -240,7 +248,7 @@ static void routing_end(struct flow *f)
 
 static const struct flow_step steps[] = {
     [STEP_PICK] = { "pick", pick_start, NULL, NULL },
-    [STEP_GATE] = { "gate", gate_start, NULL, gate_failed },
+    [STEP_GATE] = { "gate", gate_start, gate_done, gate_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
 };
 static const struct flow_kind routing_kind = {
@@ -272,6 +280,7 @@ void route_ask(struct models *models, const struct route *route, struct op *op,
                            .asker = *asker,
                            .answer = ret,
                            .log = ret_log,
+                           .longest_ms = longest_ms,
                            .began_ms = clock_ms() };
     op_begin(op, &route_kind, r, longest_ms);
     flow_start(&r->flow, &routing_kind, op->loop, NULL);

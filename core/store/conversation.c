@@ -88,6 +88,18 @@ void store_set_model(struct store *s, struct op *op, struct uuid conversation, s
     pg_query(s->pg, op, &model_stmt, v, 2, NULL);
 }
 
+static const struct pg_stmt prefer_stmt = {
+    "prefer_model",
+    "WITH here AS (UPDATE conversations SET model_override = NULL WHERE id = $2) "
+    "UPDATE users SET preferred_model = nullif($3, ''), updated_at = now() WHERE id = $1"
+};
+
+void store_prefer_model(struct store *s, struct op *op, const struct claimed *c, struct str model)
+{
+    const struct pg_value v[] = { pg_uuid(c->user), pg_uuid(c->conversation), pg_text(model) };
+    pg_query(s->pg, op, &prefer_stmt, v, 3, NULL);
+}
+
 /*
  * A reply knows the messages it answers; an unanswered question is not history yet. What this one
  * goes on with is history up to the moment when it began.

@@ -737,6 +737,11 @@ void store_set_model(struct store *s, struct op *op, struct uuid conversation, s
     (void)s, (void)conversation, (void)model;
     fake(op, NULL);
 }
+void store_prefer_model(struct store *s, struct op *op, const struct claimed *c, struct str model)
+{
+    (void)s, (void)c, (void)model;
+    fake(op, NULL);
+}
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
                    struct pg_rows *rows)
 {
