@@ -8,7 +8,6 @@
 #include "core/store/price.h"
 #include "gateway/app.h"
 #include "gateway/commands.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +21,7 @@ static bool read_file(const char *path, struct buf *to)
 {
     FILE *f = fopen(path, "rbe");
     if (!f) {
-        fprintf(stderr, "parley: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "parley: %s: %m\n", path);
         return false;
     }
     for (char *room; (room = buf_room(to, 65536)) != NULL;) {

@@ -101,18 +101,20 @@ static void drop_if_empty(struct gate_person *p)
     free(c);
 }
 
-static void count(struct gate *g, int change)
+static void ticket_in(struct gate_ticket *t, struct gate_person *p)
 {
-    g->n_waiting = (size_t)((int)g->n_waiting + change);
-    metric_add(&m_waiting, change);
+    t->person = p;
+    list_push(&p->tickets, &t->link);
+    t->gate->n_waiting++;
+    metric_add(&m_waiting, 1);
 }
 
-static void ticket_out(struct gate_ticket *t)
+static void ticket_out(struct gate_ticket *t, struct gate_person *p)
 {
-    struct gate_person *p = t->person;
     t->person = NULL;
     list_drop(&t->link);
-    count(t->gate, -1);
+    t->gate->n_waiting--;
+    metric_add(&m_waiting, -1);
     drop_if_empty(p);
 }
 
@@ -128,7 +130,7 @@ static void admit_next(struct gate *g)
     list_push(&g->channels, &c->link);
     list_drop(&p->link);
     list_push(&c->people, &p->link);
-    ticket_out(t);
+    ticket_out(t, p);
     t->admitted = true;
     g->n_running++;
     op_finish(t->op);
@@ -233,9 +235,7 @@ void gate_enter(struct models *models, const struct model *m, struct gate_ticket
         op_fail(op, &why);
         return;
     }
-    t->person = person_get(channel_get(g, channel), person);
-    list_push(&t->person->tickets, &t->link);
-    count(g, 1);
+    ticket_in(t, person_get(channel_get(g, channel), person));
     admit(g);
     if (t->admitted) return;
     tell(t, list_length(&t->person->tickets) - 1);
@@ -246,15 +246,12 @@ void gate_leave(struct gate_ticket *t, uint64_t ms)
 {
     struct gate *g = t->gate;
     if (!g) return;
-    t->gate = NULL;
+    if (t->person) ticket_out(t, t->person);
     if (t->admitted) {
         g->n_running--;
         if (ms) g->average_ms = (g->average_ms * (AVERAGE_PART - 1) + ms) / AVERAGE_PART;
-    } else if (t->person) {
-        t->gate = g;
-        ticket_out(t);
-        t->gate = NULL;
     }
+    t->gate = NULL;
     t->admitted = false;
     admit(g);
 }

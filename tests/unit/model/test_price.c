@@ -104,9 +104,10 @@ Test(price, reasoning_may_have_a_price_of_its_own)
     struct price p;
     struct err why;
     const struct model_usage u = { .completion_tokens = 100, .reasoning_tokens = 60 };
-    cr_assert_eq(read_entry("{\"output_cost_per_token\":1e-06,\"output_cost_per_reasoning_token\":3e-06}",
-                      &p, &why),
-                 ERR_NONE);
+    cr_assert_eq(
+        read_entry("{\"output_cost_per_token\":1e-06,\"output_cost_per_reasoning_token\":3e-06}",
+                   &p, &why),
+        ERR_NONE);
     cr_expect_eq(price_cost(&p, &u), 40 * 1000 + 60 * 3000);
     cr_expect_eq(price_estimate(&p, 0, 100), 100 * 3000, "it may think all the time");
 }
