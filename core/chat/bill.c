@@ -48,6 +48,11 @@ void bill_add(struct turn *t)
     if (t->stop != TURN_GOES_ON && (t->asked.n == 0 || n < t->asked.n)) add_stopped(t);
 }
 
+void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a)
+{
+    if (a->text.n || a->usage.known) add_line(t, m, &a->usage);
+}
+
 int64_t bill_sum(const struct turn *t)
 {
     int64_t sum = 0;

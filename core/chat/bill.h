@@ -10,6 +10,10 @@ struct turn;
 
 /* The question has ended, in whatever way: add what was asked to the turn's bill. */
 void bill_add(struct turn *t);
+struct model;
+struct model_answer;
+/* The same for a question beside that one; nothing if it cost nothing. */
+void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a);
 /* JSON: [{"id", "provider", "model", "prompt", ..., "cost"}, ...], in the turn's arena. */
 struct str bill_json(struct turn *t);
 /* All of it in nano; what has no price counts as nothing. */

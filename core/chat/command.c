@@ -2,6 +2,7 @@
 #include "core/chat/command.h"
 #include "core/base/clock.h"
 #include "core/chat/budget.h"
+#include "core/chat/compact.h"
 #include "core/chat/keeper.h"
 #include "core/chat/link.h"
 #include "core/chat/person.h"
@@ -234,6 +235,10 @@ const struct command commands[] = {
     { "why", "[N]", "tells how my last answer came about, or the N-th last", false, why_run,
       why_done },
     { "budget", "", "tells what was spent, and what may be", false, budget_run, budget_done },
+    { "compact", "", "allows summaries of long conversations, after /undo compaction", false,
+      compact_run, compact_done },
+    { "undo", "compaction", "takes back the summary of this conversation", false, undo_run,
+      undo_done },
     { "models", "", "lists the models", false, models_run, NULL },
     { "status", "", "shows how things are", false, status_run, status_done },
     { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },

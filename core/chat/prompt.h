@@ -18,7 +18,9 @@ void prompt_pictures(struct arena *a, struct str array, struct pictures *to);
 struct prompt_question {
     struct str query;
     const struct pictures *pictures; /* left out for a model that does not see */
-    struct str so_far;               /* half an answer, to be gone on with; "" = none */
+    struct str summary;              /* stands for the entries up to the ordinal summary_until */
+    int64_t summary_until;
+    struct str so_far; /* half an answer, to be gone on with; "" = none */
 };
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
                                const struct context_read *context,

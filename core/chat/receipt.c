@@ -69,6 +69,7 @@ struct str receipt_make(struct turn *t)
     json_field_str(&o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
     json_field_i64(&o, "history_seen", (int64_t)t->history_seen);
     json_field_i64(&o, "history_left_out", (int64_t)t->history_left_out);
+    json_field_i64(&o, "history_summarised", (int64_t)t->history_summarised);
     json_field_i64(&o, "pictures", (int64_t)(t->model->sees ? t->pictures.n : 0));
     json_field_i64(&o, "waited_ms", t->request.age_ms);
     json_field_i64(&o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
@@ -154,6 +155,8 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     buf_addf(to, "\n- it saw %" PRId64 " earlier messages", number(receipt, "history_seen"));
     if (number(receipt, "history_left_out"))
         buf_addf(to, "; %" PRId64 " older ones did not fit", number(receipt, "history_left_out"));
+    if (number(receipt, "history_summarised"))
+        buf_add_cstr(to, "; what was before them is a summary");
     if (number(receipt, "pictures"))
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
     tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));

@@ -13,6 +13,7 @@
 #include "core/chat/bill.h"
 #include "core/chat/budget.h"
 #include "core/chat/command.h"
+#include "core/chat/compact.h"
 #include "core/chat/keeper.h"
 #include "core/chat/person.h"
 #include "core/chat/picture.h"
@@ -26,6 +27,10 @@
 #define KEEP_RETRY_MS   500
 #define SAY_MAX         (64 << 20) /* /again repeats what a model wrote */
 
+#define COMPACTED                                                                                 \
+    "\n\n_(the older part of our conversation is a summary for me now; `/undo compaction` takes " \
+    "that back)_"
+
 enum {
     STEP_CLAIM,
     STEP_GATHER,
@@ -35,6 +40,8 @@ enum {
     STEP_CONTEXT,
     STEP_HISTORY,
     STEP_PICTURES,
+    STEP_COMPACT,
+    STEP_COMPACTED,
     STEP_RESERVE,
     STEP_ASK,
     STEP_SETTLE,
@@ -371,6 +378,30 @@ static enum flow_rc load_pictures_done(struct flow *f)
     return FLOW_NEXT;
 }
 
+/* ---- compact: what the conversation has outgrown, in short ---- */
+
+static enum flow_rc compact_begin(struct flow *f)
+{
+    return compact_start(of_flow(f));
+}
+
+static enum flow_rc compact_end(struct flow *f)
+{
+    compact_written(of_flow(f));
+    return FLOW_NEXT;
+}
+
+static enum flow_rc compact_lost(struct flow *f)
+{
+    compact_failed(of_flow(f));
+    return FLOW_NEXT;
+}
+
+static enum flow_rc compacted_start(struct flow *f)
+{
+    return compact_keep(of_flow(f));
+}
+
 /* ---- reserve: the money that the answer may cost ---- */
 
 static enum flow_rc reserve_start(struct flow *f)
@@ -421,15 +452,21 @@ const struct model_ask *turn_question(struct turn *t, const struct model *m, str
 {
     struct context_read past = t->context;
     if (t->anew && past.n >= 2) past.n -= 2;
-    const struct prompt_question question = { t->query, &t->pictures,
-                                              arena_dup(&t->arena, so_far) };
+    const struct prompt_question question = { .query = t->query,
+                                              .pictures = &t->pictures,
+                                              .so_far = arena_dup(&t->arena, so_far),
+                                              .summary = t->request.summary,
+                                              .summary_until = t->request.summary_until };
     t->model = m;
     struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
     t->history_seen = 0;
     for (size_t i = 0; i + 1 < ask->n_messages; i++)
         t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
     if (so_far.n) t->history_seen -= 2; /* the question, and half the answer */
-    t->history_left_out = past.n - t->history_seen;
+    t->history_summarised = 0;
+    for (size_t i = 0; i < past.n && t->request.summary.n; i++)
+        t->history_summarised += past.entries[i].ordinal <= t->request.summary_until;
+    t->history_left_out = past.n - t->history_seen - t->history_summarised;
     t->question = ask;
     return ask;
 }
@@ -485,7 +522,8 @@ static enum flow_rc ask_done(struct flow *f)
                            ? "\n\n_(the connection to the model broke here)_"
                        : t->answer.finish == MODEL_LENGTH ? "\n\n_(cut: the model's length limit)_"
                                                           : "";
-    t->reply = arena_printf(&t->arena, "%.*s%s", STR_ARG(buf_str(&t->answer.text)), mark);
+    t->reply = arena_printf(&t->arena, "%.*s%s%s", STR_ARG(buf_str(&t->answer.text)), mark,
+                            t->compacting ? COMPACTED : "");
     t->outcome = t->stop == TURN_STOPPED ? "cancelled" : "answered";
     return FLOW_NEXT;
 }
@@ -667,6 +705,7 @@ static void turn_end(struct flow *f)
     timer_clear(t->chat->loop, &t->typing);
     editor_done(&t->editor);
     model_answer_done(&t->answer);
+    model_answer_done(&t->summary);
     pg_rows_done(&t->rows);
     pg_rows_done(&t->claim_rows);
     arena_done(&t->arena);
@@ -682,6 +721,8 @@ static const struct flow_step turn_steps[] = {
     [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },
     [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
+    [STEP_COMPACT] = { "compact", compact_begin, compact_end, compact_lost },
+    [STEP_COMPACTED] = { "compacted", compacted_start, NULL, NULL },
     [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },

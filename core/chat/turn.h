@@ -51,6 +51,8 @@ struct turn {
     const struct model *model; /* that answers; while none does, the first of the route */
     struct model_answer answer;
     struct route_log asked;           /* all that were asked for it */
+    struct model_answer summary;      /* of the older half, when it is time; see compact.h */
+    int64_t compacting;               /* up to which message; 0 = nothing */
     const struct model_ask *question; /* as the model got it that was asked last */
     uint64_t asked_ms;
     struct bill_line {
@@ -63,8 +65,8 @@ struct turn {
     } * bill; /* what was asked so far, the last one first */
     size_t n_bill;
     struct budget_rows budget;
-    struct uuid reservation;               /* nil = nothing is set aside */
-    size_t history_seen, history_left_out; /* messages */
+    struct uuid reservation;                                   /* nil = nothing is set aside */
+    size_t history_seen, history_summarised, history_left_out; /* messages */
     struct timer typing;
 
     struct str reply; /* what the person gets */

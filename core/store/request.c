@@ -79,7 +79,8 @@ const struct pg_batch_kind store_claim_kind = {
               "  r.ip, c.model_override, u.preferred_model, r.outcome, c.is_direct,"
               "  r.ticket, r.late_ms, r.pictures,"
               "  (SELECT d.channel_user_id FROM identities d WHERE d.user_id = r.user_id"
-              "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL "
+              "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL,"
+              "  c.summary, c.summary_until::bigint, c.summary_off "
               "FROM claimed r JOIN conversations c ON c.id = r.conversation_id JOIN users u ON u.id = r.user_id "
               "ORDER BY r.ord" },
     .n_columns = 4,
@@ -131,6 +132,9 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
         .pictures = pg_rows_str(rows, 0, 26),
         .from = pg_rows_str(rows, 0, 27),
         .approved = pg_rows_bool(rows, 0, 28),
+        .summary = pg_rows_str(rows, 0, 29),
+        .summary_until = pg_rows_i64(rows, 0, 30),
+        .summary_off = pg_rows_bool(rows, 0, 31),
     };
     return true;
 }

@@ -51,6 +51,10 @@ struct claimed {
     struct str workspace, place, thread;
     struct str query, platform_message, preview_message, ip;
     struct str model_override, preferred_model, outcome;
+    struct str
+        summary; /* of the conversation's messages up to the ordinal summary_until; "" = none */
+    int64_t summary_until;
+    bool summary_off;
     struct str ticket;   /* the adapter's, to answer this very message; "" = none */
     struct str pictures; /* JSON array of addresses; "" = none */
 };

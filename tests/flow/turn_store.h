@@ -72,6 +72,9 @@ static struct {
     char recorded[256];                       /* the last error of a delivery */
     int n_refusals, n_refused;                /* of the rate limit */
     const char *album;                        /* of what is said next; NULL = none */
+    char summary[512];
+    int64_t summary_until;
+    bool summary_off;
     bool second_unpriced;
     bool no_money;              /* budget_reserve refuses */
     int64_t set_aside, settled; /* nano */
@@ -302,6 +305,9 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
                              .preview_message = str_of(rq->preview),
                              .ticket = w.ticket,
                              .pictures = w.pictures,
+                             .summary = str_of(w.summary),
+                             .summary_until = w.summary_until,
+                             .summary_off = w.summary_off,
                              .late_ms = w.late_ms };
     return true;
 }
@@ -740,6 +746,21 @@ void store_set_model(struct store *s, struct op *op, struct uuid conversation, s
 void store_prefer_model(struct store *s, struct op *op, const struct claimed *c, struct str model)
 {
     (void)s, (void)c, (void)model;
+    fake(op, NULL);
+}
+void store_compact(struct store *s, struct op *op, struct uuid conversation, int64_t until,
+                   struct str summary)
+{
+    (void)s, (void)conversation;
+    w.summary_until = until;
+    put(w.summary, sizeof w.summary, summary);
+    fake(op, NULL);
+}
+void store_compact_off(struct store *s, struct op *op, struct uuid conversation, bool off)
+{
+    (void)s, (void)conversation;
+    w.summary_off = off;
+    if (off) w.summary_until = 0, w.summary[0] = 0;
     fake(op, NULL);
 }
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
