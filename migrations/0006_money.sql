@@ -119,7 +119,7 @@ BEGIN
     END IF;
     PERFORM budget_lock(r);
     UPDATE budget_reservations SET settled_at = now() WHERE id = a_id;
-    UPDATE budgets g SET spent = g.spent + a_cost,
+    UPDATE budgets g SET spent = least(g.spent + a_cost, 999999),
                          reserved = CASE WHEN r.released_at IS NULL THEN greatest(g.reserved - r.amount, 0) ELSE g.reserved END
     FROM unnest(r.scopes, r.periods, r.starts) AS t (s, p, d) WHERE g.scope = t.s AND g.period = t.p AND g.starts = t.d;
     RETURN QUERY

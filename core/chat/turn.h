@@ -63,7 +63,9 @@ struct turn {
     } * bill; /* what was asked so far, the last one first */
     size_t n_bill;
     struct budget_rows budget;
-    struct uuid reservation;               /* nil = nothing is set aside */
+    struct uuid reservation; /* nil = nothing is set aside */
+    int price_waits;
+    bool waits_for_prices;
     size_t history_seen, history_left_out; /* messages */
     struct timer typing;
 

@@ -168,7 +168,7 @@ static int64_t at_most(int64_t n, int64_t max)
 
 int64_t price_cost(const struct price *p, const struct model_usage *u)
 {
-    if (u->cost_nano > 0) return u->cost_nano;
+    if (u->cost_nano > 0) return at_most(u->cost_nano, COST_MAX_NANO);
     if (!p->known) return COST_UNKNOWN;
     bool large = p->large_tokens && u->prompt_tokens > p->large_tokens;
     const struct price_rates *r = large ? &p->large : &p->base;
@@ -181,7 +181,7 @@ int64_t price_cost(const struct price *p, const struct model_usage *u)
                    times(u->completion_tokens - reasoning, r->output) +
                    times(reasoning, or_same(r->reasoning, r->output));
     __int128 nano = (sum + A_MILLION - 1) / A_MILLION;
-    return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
+    return nano > COST_MAX_NANO ? COST_MAX_NANO : (int64_t)nano;
 }
 
 int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens)

@@ -83,6 +83,9 @@ Test(price, costs)
         /* more cached than there were: no negative part */
         { { .prompt_tokens = 10, .cached_tokens = 50 }, 3000 },
         { { .prompt_tokens = 1000, .cost_nano = 42 }, 42 },
+        /* no more than can be kept, whoever says so */
+        { { .prompt_tokens = INT64_MAX, .completion_tokens = INT64_MAX }, COST_MAX_NANO },
+        { { .cost_nano = INT64_MAX }, COST_MAX_NANO },
     };
     struct price p;
     struct err why;
