@@ -191,6 +191,36 @@ BEGIN
 END
 $$;
 
+-- Whose budget is used up does not get another one by linking, nor by taking apart what was linked: the larger sum counts.
+CREATE FUNCTION budget_copy(a_from uuid, a_to uuid) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO budgets AS g (scope, period, starts, spent, alerted)
+    SELECT 'person:' || a_to, period, starts, spent, alerted FROM budgets WHERE scope = 'person:' || a_from ORDER BY period
+    ON CONFLICT (scope, period, starts) DO UPDATE
+        SET spent = greatest(g.spent, excluded.spent), alerted = greatest(g.alerted, excluded.alerted)
+$$;
+CREATE FUNCTION keep_budget() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM budget_copy(NEW.id, NEW.merged_into);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER keep_budget AFTER UPDATE OF merged_into ON users FOR EACH ROW
+    WHEN (NEW.merged_into IS NOT NULL) EXECUTE FUNCTION keep_budget();
+
+ALTER FUNCTION unlink_identity RENAME TO unlink_rows;
+CREATE FUNCTION unlink_identity(a_user uuid, a_channel_type text, a_face text, a_new uuid) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT unlink_rows(a_user, a_channel_type, a_face, a_new) THEN
+        RETURN false;
+    END IF;
+    UPDATE cost_records k SET user_id = a_new FROM conversations c
+    WHERE c.id = k.conversation_id AND c.user_id = a_new AND k.user_id = ANY (person_ids(a_user));
+    PERFORM budget_copy(a_user, a_new);
+    RETURN true;
+END
+$$;
+
 -- As before, with what answers cost.
 CREATE OR REPLACE FUNCTION export_person(a_user uuid, a_before uuid, a_limit integer) RETURNS json LANGUAGE sql STABLE AS $$
     WITH everybody AS (SELECT unnest(person_ids(a_user)) AS id),

@@ -140,6 +140,13 @@ enum err_kind price_read(struct json *entry, struct price *ret, struct err *why)
         if (read_member(m.key, m.value, &p, why)) return why->kind;
     if (p.base.input == PRICE_SAME && p.base.output == PRICE_SAME)
         return err_set(why, ERR_NOT_FOUND, "it has no price of tokens");
+    /* Others do without one of them: what makes vectors writes nothing. */
+    if (p.base.input == PRICE_SAME || p.base.output == PRICE_SAME) {
+        struct str mode;
+        if (json_get_str(entry, "mode", &mode) &&
+            (str_eq(mode, STR("chat")) || str_eq(mode, STR("responses"))))
+            return err_set(why, ERR_NOT_FOUND, "half of its prices are missing");
+    }
     if (p.base.input == PRICE_SAME) p.base.input = 0;
     if (p.base.output == PRICE_SAME) p.base.output = 0;
     for (size_t i = 0; i < N_KEYS; i++) /* what a large request does not change */

@@ -123,6 +123,8 @@ Test(price, entries_that_are_none)
     } cases[] = {
         { "{\"mode\":\"image_generation\",\"output_cost_per_image\":0.04}", ERR_NOT_FOUND },
         { "{}", ERR_NOT_FOUND },
+        { "{\"mode\":\"chat\",\"input_cost_per_token\":1e-06}", ERR_NOT_FOUND },
+        { "{\"mode\":\"embedding\",\"input_cost_per_token\":1e-06}", ERR_NONE },
         { "{\"input_cost_per_token\":null}", ERR_NOT_FOUND },
         { "{\"input_cost_per_token\":\"cheap\"}", ERR_PROTO },
         { "{\"input_cost_per_token\":-1e-06}", ERR_PROTO },

@@ -2,6 +2,7 @@
 #include "core/net/sign.h"
 #include "core/store/budget.h"
 #include "core/store/migrate.h"
+#include "core/store/people.h"
 #include "core/store/person.h"
 #include "core/store/price.h"
 #include "core/store/request.h"
@@ -349,6 +350,49 @@ Test(money, an_export_has_what_answers_cost)
         SQL("SELECT d -> 'costs' -> 0 ->> 'model', d -> 'costs' -> 0 ->> 'cost' FROM (SELECT export_person("
             "user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff', 10)::jsonb AS d FROM identities) t"),
         "m|0.50000000");
+}
+
+static struct uuid user_of(const char *face)
+{
+    char sql[96];
+    struct uuid user;
+    snprintf(sql, sizeof(sql), "SELECT user_id FROM identities WHERE channel_user_id = '%s'", face);
+    cr_assert(uuid_parse(str_of(SQL(sql)), &user));
+    return user;
+}
+
+/* One dollar a day, of which so many cents are spent. */
+static bool has_left(struct uuid user, int cents)
+{
+    char scopes[80], id[UUID_TEXT_MAX];
+    uuid_text(&user, id);
+    snprintf(scopes, sizeof(scopes), "{\"person:%s\"}", id);
+    const struct budget_rows b = { str_of(scopes), STR("{day}"), STR("{1000000000}") };
+    struct uuid reservation = uuid_v7();
+    if (!reserve(reservation, &b, cents * CENT, 60000)) return false;
+    settle(reservation, &b, cents * CENT);
+    return true;
+}
+
+Test(money, linking_and_unlinking_makes_no_money)
+{
+    take_in("e1", "p1", "{}");
+    take_in("e2", "p2", "{}");
+    struct uuid one = user_of("p1"), two = user_of("p2"), fresh = uuid_v7();
+    cr_assert(has_left(one, 90));
+    cr_assert(has_left(two, 10));
+    store_link_offer(&store, &op, two, STR("code"), 60000);
+    wait_for(&op);
+    store_link_take(&store, &op, one, STR("code"), 5, 60000, &rows);
+    wait_for(&op);
+    cr_assert(str_eq(pg_rows_str(&rows, 0, 0), STR("linked")));
+    cr_expect_not(has_left(two, 11), "what the other one spent counts");
+    cr_expect(has_left(two, 10));
+    const struct claimed c = { .user = two, .channel_type = STR("telegram"), .from = STR("p1") };
+    store_unlink(&store, &op, &c, fresh, &rows);
+    wait_for(&op);
+    cr_assert(pg_rows_bool(&rows, 0, 0));
+    cr_expect_not(has_left(fresh, 1), "nobody gets a new budget that way");
 }
 
 /* ---- the list ---- */
