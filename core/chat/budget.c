@@ -229,7 +229,7 @@ static const char *when(struct str period)
 
 bool budget_reserved(struct turn *t)
 {
-    if (t->rows.n == 0) return true;
+    if (t->rows.n == 0) return t->set_aside = true;
     struct price_text spent, limit;
     char wait[CLOCK_SPAN_MAX];
     struct str scope = pg_rows_str(&t->rows, 0, 0), period = pg_rows_str(&t->rows, 0, 1);
@@ -240,6 +240,7 @@ bool budget_reserved(struct turn *t)
              whose(scope), when(period), price_tell(pg_rows_i64(&t->rows, 0, 2), &spent),
              price_tell(pg_rows_i64(&t->rows, 0, 3), &limit), wait);
     metric_add(&m_refused, 1);
+    if (!t->set_aside) t->reservation = (struct uuid){ .b = { 0 } };
     return false;
 }
 

@@ -64,6 +64,7 @@ struct turn {
     size_t n_bill;
     struct budget_rows budget;
     struct uuid reservation; /* nil = nothing is set aside */
+    bool set_aside;          /* at least for the first question */
     int price_waits;
     bool waits_for_prices;
     size_t history_seen, history_left_out; /* messages */
