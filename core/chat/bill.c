@@ -8,6 +8,12 @@
 
 #define LINE_MAX_BYTES 1024
 
+/* As PostgreSQL keeps it, with eight digits, but up: however cheap, it is not nothing. */
+static int64_t as_kept(int64_t nano)
+{
+    return nano > 0 ? (nano + 9) / 10 * 10 : nano;
+}
+
 static void add_line(struct turn *t, const struct model *m, const struct model_usage *u)
 {
     struct bill_line *line = arena_new(&t->arena, struct bill_line);
@@ -15,7 +21,7 @@ static void add_line(struct turn *t, const struct model *m, const struct model_u
     *line = (struct bill_line){ .id = uuid_v7(),
                                 .model = m,
                                 .usage = *u,
-                                .cost = price_cost(price, u),
+                                .cost = as_kept(price_cost(price, u)),
                                 .version = arena_cstr(&t->arena, str_of(price->version)),
                                 .next = t->bill };
     t->bill = line;

@@ -11,9 +11,11 @@
 #include "core/store/budget.h"
 #include <inttypes.h>
 
-#define LEASE_EXTRA_MS 60000
-#define DOLLAR_SCALE   9
-#define LIMIT_MAX      (1000000 * NANO_A_DOLLAR)
+#define PRICE_WAIT_MS   200
+#define PRICE_WAITS_MAX 25
+#define LEASE_EXTRA_MS  60000
+#define DOLLAR_SCALE    9
+#define LIMIT_MAX       (1000000 * NANO_A_DOLLAR)
 
 static struct metric m_alerts[] = {
     METRIC(METRIC_COUNTER, "parley_budget_alerts_total", "percent=\"80\"",
@@ -174,11 +176,29 @@ static uint64_t lease_ms(const struct route *route)
     return ms;
 }
 
+/* The process has just started and has not seen the price list yet. */
+static bool prices_wait(struct turn *t)
+{
+    if (models_prices_known(t->chat->models) || t->price_waits == PRICE_WAITS_MAX) return false;
+    t->price_waits++;
+    t->waits_for_prices = true;
+    op_sleep(&t->flow.op, PRICE_WAIT_MS);
+    return true;
+}
+
+bool budget_waited(struct turn *t)
+{
+    bool waited = t->waits_for_prices;
+    t->waits_for_prices = false;
+    return waited;
+}
+
 enum flow_rc budget_reserve(struct turn *t)
 {
     int64_t amount;
     if (!t->chat->budgets.n || !rows_of(t, &t->budget)) return FLOW_NEXT;
     const struct model *unpriced = estimate(t, &amount);
+    if (unpriced && prices_wait(t)) return FLOW_WAIT;
     if (unpriced) {
         turn_say(
             t,
@@ -188,6 +208,8 @@ enum flow_rc budget_reserve(struct turn *t)
         return FLOW_STOP;
     }
     if (uuid_is_nil(&t->reservation)) t->reservation = uuid_v7();
+    /* Asked anew: what the first question cost is spent. */
+    amount += bill_sum(t);
     store_budget_reserve(t->chat->store, &t->flow.op, t->reservation, &t->budget, amount,
                          (int64_t)lease_ms(turn_route(t)), &t->rows);
     return FLOW_WAIT;
@@ -207,7 +229,7 @@ static const char *when(struct str period)
 
 bool budget_reserved(struct turn *t)
 {
-    if (t->rows.n == 0) return true;
+    if (t->rows.n == 0) return t->set_aside = true;
     struct price_text spent, limit;
     char wait[CLOCK_SPAN_MAX];
     struct str scope = pg_rows_str(&t->rows, 0, 0), period = pg_rows_str(&t->rows, 0, 1);
@@ -218,7 +240,7 @@ bool budget_reserved(struct turn *t)
              whose(scope), when(period), price_tell(pg_rows_i64(&t->rows, 0, 2), &spent),
              price_tell(pg_rows_i64(&t->rows, 0, 3), &limit), wait);
     metric_add(&m_refused, 1);
-    t->reservation = (struct uuid){ .b = { 0 } };
+    if (!t->set_aside) t->reservation = (struct uuid){ .b = { 0 } };
     return false;
 }
 

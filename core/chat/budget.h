@@ -29,6 +29,8 @@ struct turn;
 
 /* Steps of the turn: set aside before the question; FLOW_NEXT: no budget is touched. */
 enum flow_rc budget_reserve(struct turn *t);
+/* The step only waited for the price list: once more, from its beginning. */
+bool budget_waited(struct turn *t);
 /* True: there is money. False: the reply says why not, and when there is some again. */
 bool budget_reserved(struct turn *t);
 /* After the question: what it cost takes the place of what was set aside. */

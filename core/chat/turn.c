@@ -414,6 +414,7 @@ static enum flow_rc reserve_start(struct flow *f)
 static enum flow_rc reserve_done(struct flow *f)
 {
     struct turn *t = of_flow(f);
+    if (budget_waited(t)) return go(t, STEP_RESERVE);
     return budget_reserved(t) ? FLOW_NEXT : refuse(t, "refused", "budget");
 }
 
@@ -582,7 +583,8 @@ static enum flow_rc charge_done(struct flow *f)
     return FLOW_NEXT;
 }
 
-/* It is settled by the estimate of the lease's end then: an answer is not held back for that. */
+/* The reservation is given back when its lease ends, and nothing counts as spent: an answer is not
+ * held back for that. */
 static enum flow_rc charge_failed(struct flow *f)
 {
     log_warn("budget", "not settled", "turn=%s why=%s", of_flow(f)->id,

@@ -65,7 +65,10 @@ struct turn {
     } * bill; /* what was asked so far, the last one first */
     size_t n_bill;
     struct budget_rows budget;
-    struct uuid reservation;                                   /* nil = nothing is set aside */
+    struct uuid reservation; /* nil = nothing is set aside */
+    bool set_aside;          /* at least for the first question */
+    int price_waits;
+    bool waits_for_prices;
     size_t history_seen, history_summarised, history_left_out; /* messages */
     struct timer typing;
 

@@ -14,10 +14,11 @@
 #include "core/model/models.h"
 #include "core/model/policy.h"
 
-#define TOTAL_MAX_MS   3600000 /* as model_fields allow */
-#define DEADLINE_SLACK 5000    /* ours are first and know what was waited for */
-#define END_PATIENCE   1000    /* after the end marker, for the connection to be usable again */
-#define STREAM_FACTOR  64      /* bytes on the wire for a byte of text, one token an event */
+#define TOKENS_MOST    100000000 /* of one answer */
+#define TOTAL_MAX_MS   3600000   /* as model_fields allow */
+#define DEADLINE_SLACK 5000      /* ours are first and know what was waited for */
+#define END_PATIENCE   1000      /* after the end marker, for the connection to be usable again */
+#define STREAM_FACTOR  64        /* bytes on the wire for a byte of text, one token an event */
 #define STREAM_EXTRA   (1024 * 1024)
 #define SAME_MAX       100 /* equal pieces in a row: a model that is caught in a loop */
 #define SPEAK_MS       30  /* a word of a local answer */
@@ -319,11 +320,21 @@ static enum flow_rc speak_done(struct flow *f)
 
 /* ---- the end ---- */
 
+/* Numbers that no answer has are as good as none, and the database could not keep their sum. */
+static bool usage_is_plausible(const struct model_usage *u)
+{
+    const int64_t counts[] = { u->prompt_tokens, u->completion_tokens, u->cached_tokens,
+                               u->written_tokens, u->reasoning_tokens };
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+        if (counts[i] < 0 || counts[i] > TOKENS_MOST) return false;
+    return true;
+}
+
 static void answer_complete(struct call *c)
 {
     struct model_answer *a = c->answer;
     a->finish = c->flow.err.kind == ERR_NONE ? c->sink.finish : MODEL_CUT;
-    a->usage = c->sink.usage;
+    if (usage_is_plausible(&c->sink.usage)) a->usage = c->sink.usage;
     a->total_ms = elapsed_ms(c);
     if (!a->usage.known) {
         a->usage.prompt_tokens = tokens_of_ask(c->ask);

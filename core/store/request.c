@@ -224,7 +224,7 @@ const struct pg_batch_kind store_keep_kind = {
               "    status_reason = nullif(i.reason, ''), reply_id = CASE WHEN i.n_parts > 0 THEN i.reply END,"
               "    query = i.query, model_used = nullif(i.model, ''), prompt_tokens = nullif(i.prompt_tokens, -1),"
               "    completion_tokens = nullif(i.completion_tokens, -1), total_latency_ms = i.latency_ms,"
-              "    total_cost = (SELECT sum(x.cost) FROM jsonb_to_recordset(i.costs) AS x (cost numeric)),"
+              "    total_cost = (SELECT CASE WHEN sum(x.cost) > 999999 THEN 999999 ELSE sum(x.cost) END FROM jsonb_to_recordset(i.costs) AS x (cost numeric)),"
               "    completed_at = CASE WHEN i.n_parts > 0 THEN NULL ELSE now() END"
               "  FROM input i WHERE r.id = i.request AND r.attempt = i.attempt AND r.status = 'running'"
               "  RETURNING r.conversation_id, r.user_id, r.channel, i.*"

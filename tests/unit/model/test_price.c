@@ -83,6 +83,9 @@ Test(price, costs)
         /* more cached than there were: no negative part */
         { { .prompt_tokens = 10, .cached_tokens = 50 }, 3000 },
         { { .prompt_tokens = 1000, .cost_nano = 42 }, 42 },
+        /* no more than can be kept, whoever says so */
+        { { .prompt_tokens = INT64_MAX, .completion_tokens = INT64_MAX }, COST_MAX_NANO },
+        { { .cost_nano = INT64_MAX }, COST_MAX_NANO },
     };
     struct price p;
     struct err why;
@@ -120,6 +123,8 @@ Test(price, entries_that_are_none)
     } cases[] = {
         { "{\"mode\":\"image_generation\",\"output_cost_per_image\":0.04}", ERR_NOT_FOUND },
         { "{}", ERR_NOT_FOUND },
+        { "{\"mode\":\"chat\",\"input_cost_per_token\":1e-06}", ERR_NOT_FOUND },
+        { "{\"mode\":\"embedding\",\"input_cost_per_token\":1e-06}", ERR_NONE },
         { "{\"input_cost_per_token\":null}", ERR_NOT_FOUND },
         { "{\"input_cost_per_token\":\"cheap\"}", ERR_PROTO },
         { "{\"input_cost_per_token\":-1e-06}", ERR_PROTO },
