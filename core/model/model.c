@@ -26,6 +26,8 @@ const struct conf_field model_fields[] = {
       .help = "The longest answer, what it thinks included; 0 = what the server allows." },
     { "sees", CONF_BOOL, offsetof(struct model, sees), .def = "false",
       .help = "It can look at pictures: their addresses are handed on." },
+    { "tools", CONF_BOOL, offsetof(struct model, tools), .def = "true",
+      .help = "It can call tools; false for one whose server refuses questions that offer some." },
     { "connect_timeout", CONF_DURATION, offsetof(struct model, connect_ms), .def = "5s", .min = 100,
       .max = 60000, .help = "For a connection." },
     { "first_token_timeout", CONF_DURATION, offsetof(struct model, first_token_ms), .def = "60s",

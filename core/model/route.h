@@ -64,6 +64,9 @@ struct route_asker {
     void *ctx;
 };
 
+/* One more question was asked: the sum is known only if each is. */
+void model_usage_add(struct model_usage *to, const struct model_usage *u);
+
 /*
  * As model_ask, over the models of a route: one that rests is passed over, one that fails hands
  * over to the next. The last resort is asked even if it rests.
