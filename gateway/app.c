@@ -40,6 +40,8 @@ static enum err_kind open_chat(struct app *app, struct err *why)
         return err_set(why, ERR_CONF, "chat.model: no model or route is named \"%s\"", conf->model);
     models_share_health(app->models, app->redis, &app->store);
     chat_open(&app->chat, &app->loop, &app->store, app->redis, app->models, conf, app->owner);
+    app->chat.tools = app->tools;
+    app->chat.mcp = &app->settings->mcp;
     app->host = (struct channel_host){
         .loop = &app->loop,
         .chat = &app->chat,

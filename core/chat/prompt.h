@@ -17,8 +17,11 @@ void prompt_pictures(struct arena *a, struct str array, struct pictures *to);
 
 struct prompt_question {
     struct str query;
-    const struct pictures *pictures; /* left out for a model that does not see */
-    struct str so_far;               /* half an answer, to be gone on with; "" = none */
+    const struct pictures *pictures;  /* left out for a model that does not see */
+    struct str so_far;                /* half an answer, to be gone on with; "" = none */
+    const struct model_message *more; /* calls of tools and their results so far */
+    size_t n_more;
+    int64_t tools_tokens; /* what the definitions of the tools cost */
 };
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
                                const struct context_read *context,

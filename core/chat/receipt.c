@@ -5,7 +5,7 @@
 #include "core/chat/turn.h"
 #include <inttypes.h>
 
-#define RECEIPT_MAX 16384
+#define RECEIPT_MAX 32768
 
 static const char *const finish_words[] = {
     [MODEL_STOP] = "complete",   [MODEL_LENGTH] = "length limit",
@@ -47,6 +47,21 @@ static void put_try(struct json_out *o, const struct route_try *t)
     json_close(o, '}');
 }
 
+static void put_tools(struct json_out *o, const struct toolbox *b)
+{
+    if (!b->n_log) return;
+    json_key(o, "tools");
+    json_open(o, '[');
+    for (size_t i = 0; i < b->n_log; i++) {
+        json_open(o, '{');
+        json_field_str(o, "name", b->log[i].name);
+        json_field_i64(o, "ms", b->log[i].ms);
+        json_field_bool(o, "failed", b->log[i].failed);
+        json_close(o, '}');
+    }
+    json_close(o, ']');
+}
+
 struct str receipt_make(struct turn *t)
 {
     _cleanup_(buf_done) struct buf b = BUF_INIT(RECEIPT_MAX);
@@ -59,6 +74,7 @@ struct str receipt_make(struct turn *t)
     json_open(&o, '[');
     for (size_t i = 0; i < log->n; i++) put_try(&o, &log->v[i]);
     json_close(&o, ']');
+    put_tools(&o, &t->toolbox);
     json_field_str(&o, "midway",
                    str_of(log->replaced    ? "replaced"
                           : log->continued ? "continued"
@@ -132,6 +148,15 @@ static void tell_try(struct buf *to, struct json *try)
     tell_usage(to, json_get(try, "usage"));
 }
 
+static void tell_tool(struct buf *to, struct json *tool)
+{
+    bool failed = false;
+    json_get_bool(tool, "failed", &failed);
+    buf_addf(to, "\n- it called `%.*s`%s", STR_ARG(text(tool, "name")),
+             failed ? ", which failed" : "");
+    tell_ms(to, ":", number(tool, "ms"));
+}
+
 bool receipt_tell(struct json *receipt, struct buf *to)
 {
     struct json *asked = json_get(receipt, "asked");
@@ -142,6 +167,8 @@ bool receipt_tell(struct json *receipt, struct buf *to)
         buf_addf(to, ", by the route `%.*s`", STR_ARG(text(receipt, "route")));
     buf_addf(to, " (%.*s).\n", STR_ARG(text(receipt, "finish")));
     for (size_t i = 0; i < json_length(asked); i++) tell_try(to, json_at(asked, i));
+    struct json *tools = json_get(receipt, "tools");
+    for (size_t i = 0; i < json_length(tools); i++) tell_tool(to, json_at(tools, i));
     if (midway.n)
         buf_addf(to, "\n- half an answer stood there and was %.*s%s", STR_ARG(midway),
                  str_eq(midway, STR("continued")) ? " by the next model" : "");

@@ -393,14 +393,22 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
     struct turn *t = ctx;
     struct context_read past = t->context;
     if (t->anew && past.n >= 2) past.n -= 2;
-    const struct prompt_question question = { t->query, &t->pictures,
-                                              arena_dup(&t->arena, so_far) };
+    const struct prompt_question question = {
+        .query = t->query,
+        .pictures = &t->pictures,
+        .so_far = arena_dup(&t->arena, so_far),
+        .more = toolbox_messages(t, m),
+        .n_more = t->toolbox.n,
+        .tools_tokens = m->tools ? t->toolbox.tokens : 0,
+    };
     t->model = m;
     struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
+    ask->tools = t->toolbox.tools;
+    ask->n_tools = m->tools ? t->toolbox.n_tools : 0;
     t->history_seen = 0;
-    for (size_t i = 0; i + 1 < ask->n_messages; i++)
+    for (size_t i = 0; i < ask->n_messages; i++)
         t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
-    if (so_far.n) t->history_seen -= 2; /* the question, and half the answer */
+    t->history_seen -= 1 + question.n_more + (so_far.n ? 2 : 0); /* all but what is asked now */
     t->history_left_out = past.n - t->history_seen;
     return ask;
 }
@@ -412,7 +420,7 @@ static enum flow_rc ask_start(struct flow *f)
     t->asked_ms = clock_ms();
     const struct route_asker asker = { question_for, on_piece, on_restart, t };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
-    route_ask(t->chat->models, turn_route(t), &f->op, &asker, &t->answer, &t->asked);
+    toolbox_ask(t, &f->op, &asker);
     return FLOW_WAIT;
 }
 
@@ -427,22 +435,37 @@ static enum flow_rc ask_anew(struct turn *t)
     return go(t, STEP_GATHER);
 }
 
+/* A tool may be called only if the person says so: this turn ends with the question. */
+static enum flow_rc ask_person(struct turn *t)
+{
+    struct str text = str_trim(buf_str(&t->answer.text));
+    turn_say(t, "%.*s%s%.*s", STR_ARG(text), text.n ? "\n\n" : "", STR_ARG(t->toolbox.question));
+    return go(t, STEP_SETTLE);
+}
+
+/* Why the text ends where it does, if that is not its end. */
+static const char *answer_mark(const struct turn *t)
+{
+    if (t->stop == TURN_STOPPED) return "_(stopped)_";
+    if (t->toolbox.mark) return t->toolbox.mark;
+    if (t->answer.finish == MODEL_CUT) return "_(the connection to the model broke here)_";
+    return t->answer.finish == MODEL_LENGTH ? "_(cut: the model's length limit)_" : "";
+}
+
 static enum flow_rc ask_done(struct flow *f)
 {
     struct turn *t = of_flow(f);
     timer_clear(t->chat->loop, &t->typing);
     if (t->stop == TURN_INTERRUPTED) return ask_anew(t);
     if (t->stop == TURN_STOPPED && t->answer.text.n == 0) return stopped(t);
-    if (str_trim(buf_str(&t->answer.text)).n == 0) {
+    if (t->toolbox.question.n) return ask_person(t);
+    if (str_trim(buf_str(&t->answer.text)).n == 0 && !t->toolbox.mark) {
         turn_say(t, "The model %s gave an empty answer. Please ask again.", t->model->name);
         return refuse(t, "refused", "empty answer");
     }
-    const char *mark = t->stop == TURN_STOPPED ? "\n\n_(stopped)_"
-                       : t->answer.finish == MODEL_CUT
-                           ? "\n\n_(the connection to the model broke here)_"
-                       : t->answer.finish == MODEL_LENGTH ? "\n\n_(cut: the model's length limit)_"
-                                                          : "";
-    t->reply = arena_printf(&t->arena, "%.*s%s", STR_ARG(buf_str(&t->answer.text)), mark);
+    const char *mark = answer_mark(t);
+    t->reply = arena_printf(&t->arena, "%.*s%s%s", STR_ARG(buf_str(&t->answer.text)),
+                            *mark && t->answer.text.n ? "\n\n" : "", mark);
     t->outcome = t->stop == TURN_STOPPED ? "cancelled" : "answered";
     return FLOW_NEXT;
 }

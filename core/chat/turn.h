@@ -8,6 +8,7 @@
 #include "core/chat/delivery.h"
 #include "core/chat/editor.h"
 #include "core/chat/lane.h"
+#include "core/chat/toolbox.h"
 #include "core/model/route.h"
 #include "core/store/request.h"
 
@@ -50,6 +51,11 @@ struct turn {
     const struct model *model; /* that answers; while none does, the first of the route */
     struct model_answer answer;
     struct route_log asked; /* all that were asked for it */
+    struct toolbox toolbox;
+    struct permit {       /* the answer to a question of an earlier turn */
+        struct str saved; /* by permit_save; "" = none */
+        bool yes;
+    } permit;
     uint64_t asked_ms;
     size_t history_seen, history_left_out; /* messages */
     struct timer typing;
