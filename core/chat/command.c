@@ -212,7 +212,7 @@ const struct command commands[] = {
     { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },
     { "again", "", "repeats the last answer", false, again_run, again_done },
     { "regenerate", "", "answers your last question anew", false, again_run, regenerate_done },
-    { "tool", "yes|no", "lets me call a tool that I asked about", false, permit_run, permit_done },
+    { "tool", "answer", "yes or no: may I call the tool that I asked about?", false, permit_run, permit_done },
     { "link", "[code]", "makes you the same person in two apps", false, link_run, link_done },
     { "unlink", "", "makes you two persons again", false, unlink_run, unlink_done },
     { "continue", "[number]", "goes on here with a conversation from elsewhere", false,

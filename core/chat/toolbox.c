@@ -109,15 +109,18 @@ static enum flow_rc ready_start(struct flow *f)
     return FLOW_WAIT;
 }
 
-/* The person said yes or no to what an earlier turn asked: it goes on there. */
+/* The person said yes or no to what an earlier turn asked: it goes on there. Once: should somebody
+ * interrupt it, no call is made again by the same yes. */
 static bool resume(struct toolwork *w)
 {
     struct turn *t = w->t;
-    if (!t->permit.saved.n) return false;
+    struct str saved = t->permit.saved;
+    if (!saved.n) return false;
+    t->permit.saved = STR_NONE;
     w->allowed = t->permit.yes;
     w->denied = !t->permit.yes;
     w->next = 0;
-    return permit_restore(t, t->permit.saved, &w->calls, &w->n_calls);
+    return permit_restore(t, saved, &w->calls, &w->n_calls);
 }
 
 static enum flow_rc ready_done(struct flow *f)
