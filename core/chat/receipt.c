@@ -40,6 +40,7 @@ static void put_try(struct json_out *o, const struct route_try *t)
     json_field_bool(o, "rested", t->rested);
     if (!t->rested) {
         json_field_i64(o, "tries", t->tries);
+        if (t->rounds > 1) json_field_i64(o, "rounds", t->rounds);
         json_field_i64(o, "first_token_ms", t->first_token_ms);
         json_field_i64(o, "ms", t->ms);
         put_usage(o, &t->usage);
@@ -143,7 +144,9 @@ static void tell_try(struct buf *to, struct json *try)
         buf_add_cstr(to, ", ");
     }
     tell_ms(to, "in all", number(try, "ms"));
-    if (number(try, "tries") > 1) buf_addf(to, " and %" PRId64 " tries", number(try, "tries"));
+    int64_t rounds = number(try, "rounds"), tries = number(try, "tries");
+    if (rounds > 1) buf_addf(to, " and %" PRId64 " rounds", rounds);
+    if (tries > 1 && tries > rounds) buf_addf(to, " and %" PRId64 " tries", tries);
     buf_add_cstr(to, ", ");
     tell_usage(to, json_get(try, "usage"));
 }

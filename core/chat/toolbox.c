@@ -181,11 +181,9 @@ static struct route_try *line_of(struct route_log *all, const struct route_try *
         if (all->v[i].model == t->model && all->v[i].why.kind == t->why.kind) return &all->v[i];
     if (all->n == ROUTE_MODELS_MAX) return NULL;
     struct route_try *line = &all->v[all->n++];
-    *line = (struct route_try){ .model = t->model,
-                                .why = t->why,
-                                .rested = t->rested,
-                                .first_token_ms = t->first_token_ms,
-                                .usage = { .known = true } };
+    *line = (struct route_try){
+        .model = t->model, .why = t->why, .rested = t->rested, .usage = { .known = true }
+    };
     return line;
 }
 
@@ -197,6 +195,8 @@ static void note_round(struct toolwork *w)
         const struct route_try *t = &w->log.v[i];
         struct route_try *line = line_of(log, t);
         if (!line) continue;
+        if (!line->first_token_ms) line->first_token_ms = t->first_token_ms;
+        line->rounds++;
         line->ms += t->ms;
         line->tries += t->tries;
         line->bytes += t->bytes;

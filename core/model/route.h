@@ -46,7 +46,7 @@ struct route_log {
         struct err why; /* ERR_NONE: it answered */
         bool rested;    /* it was not asked: it rests */
         uint32_t first_token_ms, ms;
-        unsigned tries;
+        unsigned tries, rounds; /* rounds: questions, where tools are called in between */
         size_t bytes; /* of text */
         struct model_usage usage;
     } v[ROUTE_MODELS_MAX];

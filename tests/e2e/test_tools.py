@@ -51,7 +51,8 @@ def test_the_sdk_answers_a_call(world):
     assert [c["function"]["name"] for c in calls] == ["sdk__add"] and unfenced(results[0]) == "42"
     assert world.one("SELECT content FROM messages WHERE role = 'assistant'").startswith("Let me see."), "the text is all that is history"
     told = say(world, alice, "/why")
-    assert "it called sdk__add: " in told and "failed" not in told, told
+    assert "it called sdk__add: " in told and "and 2 rounds" in told, told
+    assert "failed" not in told and "tries" not in told, told
     say(world, alice, "and now?")
     assert not any(m["role"] == "tool" for m in world.model.asks[-1].body["messages"])
 
@@ -223,6 +224,29 @@ def test_stop_ends_a_call(world, server, srv):
     wait_until(lambda: server.cancelled, what="the server hears of it")
 
 
+def test_a_newer_message_interrupts_a_call(world, server, srv):
+    server.fault = mcp.never_answers
+    world.model.on("x", world.model.calling([echo("x")]))
+    world.serve(tools=[srv], chat={"queue": "interrupt"})
+    alice = world.bot.person(7)
+    world.bot.say(alice, "x")
+    wait_until(lambda: server.calls)
+    server.fault = None
+    world.bot.say(alice, "or rather")
+    wait_until(lambda: world.bot.texts(alice) and world.settled())
+    assert world.model.asks[-1].last == "x\n\nor rather" and len(world.bot.texts(alice)) == 1
+
+
+def test_sessions_are_ended_with_the_process(world):
+    server = FakeMcp(sessions=True).start()
+    world.model.on("x", world.model.calling([echo("x")]))
+    gateway = world.serve(tools=[{"name": "srv", "url": server.address}])
+    say(world, world.bot.person(7), "x")
+    gateway.stop()
+    assert server.ended == ["s-1"]
+    server.stop()
+
+
 # --- another model takes over ----------------------------------------------------------------------------------------
 
 def test_the_next_model_gets_the_results(world, srv):
@@ -363,6 +387,20 @@ def test_killed_after_the_yes(world, server, guarded, where):
     gateway.start()
     wait_until(lambda: any(t.startswith("tools: ") for t in world.bot.texts(alice)), 30)
     assert 1 <= len(server.calls) <= 2
+
+
+def test_a_call_is_not_made_again_by_the_same_yes(world, server, guarded):
+    """Interrupted after the yes, the model starts anew, and the person is asked anew."""
+    server.fault = mcp.never_answers
+    world.model.on("x", world.model.calling([echo("x")]))
+    world.serve(tools=[guarded], chat={"queue": "interrupt"})
+    alice = world.bot.person(7)
+    assert QUESTION in say(world, alice, "x")
+    world.bot.say(alice, "/tool yes")
+    wait_until(lambda: server.calls)
+    world.bot.say(alice, "or rather")
+    wait_until(lambda: "echo: or rather" in world.bot.texts(alice) and world.settled())
+    assert sum(QUESTION in t for t in world.bot.texts(alice)) == 2 and len(server.calls) == 1
 
 
 def test_a_yes_that_comes_too_late(world, server, guarded):
