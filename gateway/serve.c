@@ -18,6 +18,7 @@
 #define START_RETRY_MS 1000
 #define DAY_MS         86400000
 #define DRAIN_CHECK_MS 20
+#define TOOLS_READY_MS 30000
 #define HAND_OVER_MS   3000 /* for the requeue statements, after the drain time is over */
 
 enum { STEP_MIGRATE, STEP_PROBE, STEP_OPEN, STEP_WAIT, STEP_N };
@@ -67,6 +68,8 @@ static enum flow_rc open_start(struct flow *f)
              s->app.settings->http.address, http_server_port(s->app.server), m->name, m->type->name,
              s->report.n_known);
     s->started = true;
+    if (tools_servers(s->app.tools) > 0)
+        tools_ready(s->app.tools, NULL, TOOLS_READY_MS, &s->tools); /* before they are needed */
     chat_start(&s->app.chat);
     eraser_start(&s->app.chat);
     flow_goto(f, STEP_N);
@@ -101,6 +104,22 @@ static const struct flow_step start_steps[] = {
     [STEP_WAIT] = { "wait", wait_start, wait_done, NULL },
 };
 static const struct flow_kind start_kind = { "start", start_steps, STEP_N, 0, start_end };
+
+/* ---- tools: connected before they are needed, their sessions ended at the end ---- */
+
+static void on_tools(struct op *op)
+{
+    (void)op; /* who cannot be reached is in the log, and is tried again by whoever needs it */
+}
+
+static void end_tools(struct app *app)
+{
+    struct op op;
+    if (tools_servers(app->tools) == 0) return;
+    op_init(&op, &app->loop, on_app_op);
+    tools_end(app->tools, &op);
+    app_wait(app, &op);
+}
 
 /* ---- every day: partitions ---- */
 
@@ -207,6 +226,7 @@ static void run(struct serve *s)
     s->daily.fire = on_daily;
     s->drain_check.fire = on_drain_check;
     op_init(&s->partitions, loop, on_partitions);
+    op_init(&s->tools, loop, on_tools);
     watch(s, &s->term, on_term, SIGTERM);
     watch(s, &s->intr, on_term, SIGINT);
     watch(s, &s->hup, on_hup, SIGHUP);
@@ -219,11 +239,13 @@ static void run(struct serve *s)
     timer_clear(loop, &s->daily);
     timer_clear(loop, &s->drain_check);
     op_cancel(&s->partitions);
+    op_cancel(&s->tools);
     export_close(&s->exports);
     health_close(&s->health);
     uv_close((uv_handle_t *)&s->term, NULL);
     uv_close((uv_handle_t *)&s->intr, NULL);
     uv_close((uv_handle_t *)&s->hup, NULL);
+    end_tools(&s->app);
 }
 
 int serve_main(const char *conf_path, char **args)

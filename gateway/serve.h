@@ -14,7 +14,7 @@ struct serve {
     struct migrate_report report;
     struct health health;
     struct export_route exports;
-    struct op partitions;
+    struct op partitions, tools;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;
     uv_signal_t term, intr, hup;

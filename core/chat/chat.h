@@ -11,6 +11,8 @@
 
 struct cache_rate;
 struct models;
+struct mcp_conf;
+struct tools;
 struct eraser;
 struct keeper;
 struct lane;
@@ -47,6 +49,8 @@ struct chat {
     struct store *store;
     struct redis *redis;
     struct models *models;
+    struct tools *tools;        /* that models may call; NULL: none */
+    const struct mcp_conf *mcp; /* how, if there are any */
     struct chat_conf conf;
     struct cache_rate *rate;
     const char *owner;    /* this process's unique name: the lease owner */

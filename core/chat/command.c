@@ -5,6 +5,7 @@
 #include "core/chat/compact.h"
 #include "core/chat/keeper.h"
 #include "core/chat/link.h"
+#include "core/chat/permit.h"
 #include "core/chat/person.h"
 #include "core/chat/receipt.h"
 #include "core/chat/turn.h"
@@ -244,6 +245,8 @@ const struct command commands[] = {
     { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },
     { "again", "", "repeats the last answer", false, again_run, again_done },
     { "regenerate", "", "answers your last question anew", false, again_run, regenerate_done },
+    { "tool", "answer", "yes or no: may I call the tool that I asked about?", false, permit_run,
+      permit_done },
     { "link", "[code]", "makes you the same person in two apps", false, link_run, link_done },
     { "unlink", "", "makes you two persons again", false, unlink_run, unlink_done },
     { "continue", "[number]", "goes on here with a conversation from elsewhere", false,

@@ -54,6 +54,18 @@ static int64_t history_room(const struct chat_conf *conf, const struct model *m,
     return window < conf->history_tokens ? window : conf->history_tokens;
 }
 
+/* Calls and results come before any history: without them the answer would be begun anew. */
+static int64_t cost_of_tools(const struct prompt_question *question)
+{
+    int64_t sum = question->tools_tokens;
+    for (size_t i = 0; i < question->n_more; i++) {
+        const struct model_message *m = &question->more[i];
+        sum += cost(m->text);
+        for (size_t k = 0; k < m->n_calls; k++) sum += cost(m->calls[k].arguments);
+    }
+    return sum;
+}
+
 /* The first entry that still fits, going back from the newest by whole exchanges; none that the
  * summary covers. */
 static size_t history_start(const struct context_read *context, int64_t covered, int64_t room)
@@ -78,7 +90,7 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
 {
     struct str system = str_of(conf->system_prompt), query = question->query;
     const struct pictures *pictures = question->pictures;
-    int64_t room = history_room(conf, m, system, query);
+    int64_t room = history_room(conf, m, system, query) - cost_of_tools(question);
     if (question->so_far.n) room -= cost(question->so_far) + cost(STR(GO_ON));
     struct str summary = STR_NONE;
     if (question->summary.n) {
@@ -86,7 +98,8 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
         room -= cost(summary);
     }
     size_t first = history_start(context, summary.n ? question->summary_until : 0, room);
-    struct model_message *v = arena_new_array(a, struct model_message, context->n - first + 5);
+    struct model_message *v =
+        arena_new_array(a, struct model_message, context->n - first + 5 + question->n_more);
     size_t n = 0;
     if (system.n) v[n++] = (struct model_message){ .role = MODEL_SYSTEM, .text = system };
     if (summary.n) v[n++] = (struct model_message){ .role = MODEL_SYSTEM, .text = summary };
@@ -95,6 +108,7 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
                                      .text = query,
                                      .pictures = pictures->v,
                                      .n_pictures = m->sees ? pictures->n : 0 };
+    for (size_t i = 0; i < question->n_more; i++) v[n++] = question->more[i];
     if (question->so_far.n) {
         v[n++] = (struct model_message){ .role = MODEL_ASSISTANT, .text = question->so_far };
         v[n++] = (struct model_message){ .role = MODEL_USER, .text = STR(GO_ON) };

@@ -20,7 +20,10 @@ struct prompt_question {
     const struct pictures *pictures; /* left out for a model that does not see */
     struct str summary;              /* stands for the entries up to the ordinal summary_until */
     int64_t summary_until;
-    struct str so_far; /* half an answer, to be gone on with; "" = none */
+    struct str so_far;                /* half an answer, to be gone on with; "" = none */
+    const struct model_message *more; /* calls of tools and their results so far */
+    size_t n_more;
+    int64_t tools_tokens; /* what the definitions of the tools cost */
 };
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
                                const struct context_read *context,

@@ -6,7 +6,7 @@
 #include "core/model/prices.h"
 #include <inttypes.h>
 
-#define RECEIPT_MAX 16384
+#define RECEIPT_MAX 32768
 
 static const char *const finish_words[] = {
     [MODEL_STOP] = "complete",   [MODEL_LENGTH] = "length limit",
@@ -41,6 +41,7 @@ static void put_try(struct json_out *o, const struct turn *turn, const struct ro
     json_field_bool(o, "rested", t->rested);
     if (!t->rested) {
         json_field_i64(o, "tries", t->tries);
+        if (t->rounds > 1) json_field_i64(o, "rounds", t->rounds);
         json_field_i64(o, "first_token_ms", t->first_token_ms);
         json_field_i64(o, "ms", t->ms);
         put_usage(o, &t->usage);
@@ -48,6 +49,21 @@ static void put_try(struct json_out *o, const struct turn *turn, const struct ro
         if (cost != COST_UNKNOWN) json_field_i64(o, "cost_nano", cost);
     }
     json_close(o, '}');
+}
+
+static void put_tools(struct json_out *o, const struct toolbox *b)
+{
+    if (!b->n_log) return;
+    json_key(o, "tools");
+    json_open(o, '[');
+    for (size_t i = 0; i < b->n_log; i++) {
+        json_open(o, '{');
+        json_field_str(o, "name", b->log[i].name);
+        json_field_i64(o, "ms", b->log[i].ms);
+        json_field_bool(o, "failed", b->log[i].failed);
+        json_close(o, '}');
+    }
+    json_close(o, ']');
 }
 
 struct str receipt_make(struct turn *t)
@@ -62,6 +78,7 @@ struct str receipt_make(struct turn *t)
     json_open(&o, '[');
     for (size_t i = 0; i < log->n; i++) put_try(&o, t, &log->v[i]);
     json_close(&o, ']');
+    put_tools(&o, &t->toolbox);
     json_field_str(&o, "midway",
                    str_of(log->replaced    ? "replaced"
                           : log->continued ? "continued"
@@ -131,12 +148,23 @@ static void tell_try(struct buf *to, struct json *try)
         buf_add_cstr(to, ", ");
     }
     tell_ms(to, "in all", number(try, "ms"));
-    if (number(try, "tries") > 1) buf_addf(to, " and %" PRId64 " tries", number(try, "tries"));
+    int64_t rounds = number(try, "rounds"), tries = number(try, "tries");
+    if (rounds > 1) buf_addf(to, " and %" PRId64 " rounds", rounds);
+    if (tries > 1 && tries > rounds) buf_addf(to, " and %" PRId64 " tries", tries);
     buf_add_cstr(to, ", ");
     tell_usage(to, json_get(try, "usage"));
     struct price_text cost;
     int64_t nano;
     if (json_get_i64(try, "cost_nano", &nano)) buf_addf(to, ", %s", price_tell(nano, &cost));
+}
+
+static void tell_tool(struct buf *to, struct json *tool)
+{
+    bool failed = false;
+    json_get_bool(tool, "failed", &failed);
+    buf_addf(to, "\n- it called `%.*s`%s", STR_ARG(text(tool, "name")),
+             failed ? ", which failed" : "");
+    tell_ms(to, ":", number(tool, "ms"));
 }
 
 bool receipt_tell(struct json *receipt, struct buf *to)
@@ -149,6 +177,8 @@ bool receipt_tell(struct json *receipt, struct buf *to)
         buf_addf(to, ", by the route `%.*s`", STR_ARG(text(receipt, "route")));
     buf_addf(to, " (%.*s).\n", STR_ARG(text(receipt, "finish")));
     for (size_t i = 0; i < json_length(asked); i++) tell_try(to, json_at(asked, i));
+    struct json *tools = json_get(receipt, "tools");
+    for (size_t i = 0; i < json_length(tools); i++) tell_tool(to, json_at(tools, i));
     if (midway.n)
         buf_addf(to, "\n- half an answer stood there and was %.*s%s", STR_ARG(midway),
                  str_eq(midway, STR("continued")) ? " by the next model" : "");

@@ -453,17 +453,24 @@ const struct model_ask *turn_question(struct turn *t, const struct model *m, str
 {
     struct context_read past = t->context;
     if (t->anew && past.n >= 2) past.n -= 2;
-    const struct prompt_question question = { .query = t->query,
-                                              .pictures = &t->pictures,
-                                              .so_far = arena_dup(&t->arena, so_far),
-                                              .summary = t->request.summary,
-                                              .summary_until = t->request.summary_until };
+    const struct prompt_question question = {
+        .query = t->query,
+        .pictures = &t->pictures,
+        .so_far = arena_dup(&t->arena, so_far),
+        .summary = t->request.summary,
+        .summary_until = t->request.summary_until,
+        .more = toolbox_messages(t, m),
+        .n_more = t->toolbox.n,
+        .tools_tokens = m->tools ? t->toolbox.tokens : 0,
+    };
     t->model = m;
     struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
+    ask->tools = t->toolbox.tools;
+    ask->n_tools = m->tools ? t->toolbox.n_tools : 0;
     t->history_seen = 0;
-    for (size_t i = 0; i + 1 < ask->n_messages; i++)
+    for (size_t i = 0; i < ask->n_messages; i++)
         t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
-    if (so_far.n) t->history_seen -= 2; /* the question, and half the answer */
+    t->history_seen -= 1 + question.n_more + (so_far.n ? 2 : 0); /* all but what is asked now */
     t->history_summarised = 0;
     for (size_t i = 0; i < past.n && t->request.summary.n; i++)
         t->history_summarised += past.entries[i].ordinal <= t->request.summary_until;
@@ -492,7 +499,7 @@ static enum flow_rc ask_start(struct flow *f)
                                        .channel = str_of(t->channel->name),
                                        .person = arena_dup(&t->arena, str_of(user)) };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
-    route_ask(t->chat->models, turn_route(t), &f->op, &asker, &t->answer, &t->asked);
+    toolbox_ask(t, &f->op, &asker);
     return FLOW_WAIT;
 }
 
@@ -507,6 +514,23 @@ static enum flow_rc ask_anew(struct turn *t)
     return go(t, STEP_GATHER);
 }
 
+/* A tool may be called only if the person says so: this turn ends with the question. */
+static enum flow_rc ask_person(struct turn *t)
+{
+    struct str text = str_trim(buf_str(&t->answer.text));
+    turn_say(t, "%.*s%s%.*s", STR_ARG(text), text.n ? "\n\n" : "", STR_ARG(t->toolbox.question));
+    return go(t, STEP_SETTLE);
+}
+
+/* Why the text ends where it does, if that is not its end. */
+static const char *answer_mark(const struct turn *t)
+{
+    if (t->stop == TURN_STOPPED) return "_(stopped)_";
+    if (t->toolbox.mark) return t->toolbox.mark;
+    if (t->answer.finish == MODEL_CUT) return "_(the connection to the model broke here)_";
+    return t->answer.finish == MODEL_LENGTH ? "_(cut: the model's length limit)_" : "";
+}
+
 static enum flow_rc ask_done(struct flow *f)
 {
     struct turn *t = of_flow(f);
@@ -514,17 +538,15 @@ static enum flow_rc ask_done(struct flow *f)
     bill_add(t);
     if (t->stop == TURN_INTERRUPTED) return ask_anew(t);
     if (t->stop == TURN_STOPPED && t->answer.text.n == 0) return stopped(t);
-    if (str_trim(buf_str(&t->answer.text)).n == 0) {
+    if (t->toolbox.question.n) return ask_person(t);
+    if (str_trim(buf_str(&t->answer.text)).n == 0 && !t->toolbox.mark) {
         turn_say(t, "The model %s gave an empty answer. Please ask again.", t->model->name);
         return refuse(t, "refused", "empty answer");
     }
-    const char *mark = t->stop == TURN_STOPPED ? "\n\n_(stopped)_"
-                       : t->answer.finish == MODEL_CUT
-                           ? "\n\n_(the connection to the model broke here)_"
-                       : t->answer.finish == MODEL_LENGTH ? "\n\n_(cut: the model's length limit)_"
-                                                          : "";
-    t->reply = arena_printf(&t->arena, "%.*s%s%s", STR_ARG(buf_str(&t->answer.text)), mark,
-                            t->compacting ? COMPACTED : "");
+    const char *mark = answer_mark(t);
+    t->reply =
+        arena_printf(&t->arena, "%.*s%s%s%s", STR_ARG(buf_str(&t->answer.text)),
+                     *mark && t->answer.text.n ? "\n\n" : "", mark, t->compacting ? COMPACTED : "");
     t->outcome = t->stop == TURN_STOPPED ? "cancelled" : "answered";
     return FLOW_NEXT;
 }

@@ -8,6 +8,7 @@
 #include "core/chat/delivery.h"
 #include "core/chat/editor.h"
 #include "core/chat/lane.h"
+#include "core/chat/toolbox.h"
 #include "core/model/route.h"
 #include "core/store/budget.h"
 #include "core/store/request.h"
@@ -54,6 +55,11 @@ struct turn {
     struct model_answer summary;      /* of the older half, when it is time; see compact.h */
     int64_t compacting;               /* up to which message; 0 = nothing */
     const struct model_ask *question; /* as the model got it that was asked last */
+    struct toolbox toolbox;
+    struct permit {       /* the answer to a question of an earlier turn */
+        struct str saved; /* by permit_save; "" = none */
+        bool yes;
+    } permit;
     uint64_t asked_ms;
     struct bill_line {
         struct uuid id;

@@ -11,6 +11,7 @@
 #include "core/base/metric.h"
 #include "core/base/utf8.h"
 #include "core/loop/flow.h"
+#include "core/model/kept.h"
 #include "core/model/models.h"
 #include "core/model/policy.h"
 
@@ -21,7 +22,8 @@
 #define STREAM_FACTOR  64        /* bytes on the wire for a byte of text, one token an event */
 #define STREAM_EXTRA   (1024 * 1024)
 #define SAME_MAX       100 /* equal pieces in a row: a model that is caught in a loop */
-#define SPEAK_MS       30  /* a word of a local answer */
+#define MADE_MAX       ((size_t)2 * KEPT_MAX) /* calls and what is kept of one answer */
+#define SPEAK_MS       30                     /* a word of a local answer */
 
 enum { CALL_OPEN, CALL_SEND, CALL_WAIT, CALL_SPEAK, CALL_END };
 
@@ -46,6 +48,7 @@ struct call {
     bool full;         /* reply_max is reached */
     unsigned n_same;   /* pieces like the last one, in a row */
     size_t last_at;    /* where the last one begins */
+    bool crowded;      /* more calls than are taken */
     struct buf script; /* what a local model says */
     size_t spoken;
 };
@@ -125,6 +128,37 @@ static void on_sink_text(struct model_sink *sink, struct str piece)
     call_show(container_of(sink, struct call, sink), piece);
 }
 
+static bool has_room(struct call *c, size_t bytes)
+{
+    c->crowded = c->crowded || c->answer->made.used_bytes + bytes > MADE_MAX;
+    return !c->crowded;
+}
+
+static void on_sink_call(struct model_sink *sink, const struct model_call *call)
+{
+    struct call *c = container_of(sink, struct call, sink);
+    struct model_answer *a = c->answer;
+    if (!c->op || !c->ask->n_tools) return;
+    c->crowded = c->crowded || a->n_calls == MODEL_CALLS_MAX;
+    if (!has_room(c, call->id.n + call->name.n + call->arguments.n)) return;
+    a->calls[a->n_calls++] =
+        (struct model_call){ arena_dup(&a->made, call->id), arena_dup(&a->made, call->name),
+                             arena_dup(&a->made, call->arguments) };
+}
+
+static void on_sink_keep(struct model_sink *sink, struct str json)
+{
+    struct call *c = container_of(sink, struct call, sink);
+    if (c->op && has_room(c, json.n)) c->answer->kept = arena_dup(&c->answer->made, json);
+}
+
+static void forget_calls(struct model_answer *a)
+{
+    arena_done(&a->made);
+    a->n_calls = 0;
+    a->kept = STR_NONE;
+}
+
 static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
 {
     struct call *c = ctx;
@@ -164,7 +198,8 @@ static enum err_kind check_answer(const struct call *c, struct err *why)
     if (!c->sink.ended)
         return err_set(why, ERR_UNKNOWN,
                        c->answer->text.n ? "the answer broke off" : "no answer came");
-    if (c->answer->text.n) return ERR_NONE;
+    if (c->crowded) return err_set(why, ERR_PROTO, "it calls more tools than can be taken at once");
+    if (c->answer->text.n || c->answer->n_calls) return ERR_NONE;
     switch (c->sink.finish) {
     case MODEL_LENGTH:
         return err_set(why, ERR_PROTO,
@@ -203,7 +238,8 @@ static enum flow_rc call_judge(struct call *c, struct err *why)
     timer_clear(c->models->loop, &c->timer);
     if (c->full) c->sink.finish = MODEL_LENGTH;
     /* The answer was complete before whatever came then. */
-    if (!c->op || c->full || (c->sink.ended && c->answer->text.n)) return call_through(c);
+    bool complete = c->sink.ended && !c->crowded && (c->answer->text.n || c->answer->n_calls);
+    if (!c->op || c->full || complete) return call_through(c);
     if (why->kind == ERR_NONE && check_answer(c, why) == ERR_NONE) return call_through(c);
     if (!call_again(c, why)) return call_end(c, why);
     metric_add(&retries, 1);
@@ -245,7 +281,10 @@ static enum flow_rc send_start(struct flow *f)
     struct err why = ERR_INIT;
     try_done(c);
     c->answer->tries++;
-    c->sink = (struct model_sink){ .text = on_sink_text };
+    c->sink =
+        (struct model_sink){ .text = on_sink_text, .call = on_sink_call, .keep = on_sink_keep };
+    c->crowded = false;
+    forget_calls(c->answer);
     c->decoder = m->type->decoder_new(m, &c->sink);
     c->request = (struct http_request){
         .connect_ms = (uint32_t)m->connect_ms,
@@ -333,12 +372,15 @@ static bool usage_is_plausible(const struct model_usage *u)
 static void answer_complete(struct call *c)
 {
     struct model_answer *a = c->answer;
-    a->finish = c->flow.err.kind == ERR_NONE ? c->sink.finish : MODEL_CUT;
+    if (c->flow.err.kind != ERR_NONE) forget_calls(a);
+    a->finish = c->flow.err.kind != ERR_NONE ? MODEL_CUT : a->n_calls ? MODEL_TOOL : c->sink.finish;
     if (usage_is_plausible(&c->sink.usage)) a->usage = c->sink.usage;
     a->total_ms = elapsed_ms(c);
     if (!a->usage.known) {
         a->usage.prompt_tokens = tokens_of_ask(c->ask);
         a->usage.completion_tokens = tokens_estimate(buf_str(&a->text));
+        for (size_t i = 0; i < a->n_calls; i++)
+            a->usage.completion_tokens += tokens_estimate(a->calls[i].arguments);
     }
     metric_add(&prompt_tokens, (double)a->usage.prompt_tokens);
     metric_add(&completion_tokens, (double)a->usage.completion_tokens);
@@ -412,4 +454,5 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
 void model_answer_done(struct model_answer *a)
 {
     buf_done(&a->text);
+    forget_calls(a);
 }

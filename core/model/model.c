@@ -28,6 +28,8 @@ const struct conf_field model_fields[] = {
       .help = "The longest answer, what it thinks included; 0 = what the server allows." },
     { "sees", CONF_BOOL, offsetof(struct model, sees), .def = "false",
       .help = "It can look at pictures: their addresses are handed on." },
+    { "tools", CONF_BOOL, offsetof(struct model, tools), .def = "true",
+      .help = "It can call tools; false for one whose server refuses questions that offer some." },
     { "input_price", CONF_STR, offsetof(struct model, input_price),
       .help = "US dollars a million tokens that it reads. Empty = the price list's, see "
               "`parley prices`." },

@@ -132,6 +132,7 @@ struct model {
     int64_t context_tokens, max_tokens;
     int64_t connect_ms, first_token_ms, idle_ms, total_ms;
     bool sees;           /* it can look at pictures */
+    bool tools;          /* it can call tools */
     int64_t tries;       /* in all, before the first piece was shown */
     int64_t running_max; /* see gate.h; 0 = any number */
     int64_t reply_max;   /* bytes */
@@ -170,8 +171,15 @@ const struct model *models_embedder_at(const struct models *m, size_t i);
 /* The list "models" of the example configuration, all of it commented out. */
 void models_example(struct buf *to);
 
+#define MODEL_CALLS_MAX 32 /* of one answer */
+
 struct model_answer {
     struct buf text; /* all of it, valid UTF-8; kept even when the op failed midway */
+    /* It wants tools called: finish is MODEL_TOOL, and the text may be empty. Only on success. */
+    struct model_call calls[MODEL_CALLS_MAX];
+    size_t n_calls;
+    struct str kept;   /* what the backend wants back with this message; "" = nothing */
+    struct arena made; /* calls and kept live here */
     struct model_usage usage;
     enum model_finish finish;
     unsigned tries;
@@ -184,7 +192,8 @@ void model_answer_done(struct model_answer *a);
  * ask        borrowed until the op ends
  * on_text    called from the loop with each new piece; it may cancel the op; never called after
  * ret        zero-initialised by the caller, alive until the op ends; text grows while pieces come
- * op         succeeds with text; one longer than m->reply_max is cut, with finish MODEL_LENGTH.
+ * op         succeeds with text, or with calls if the question has tools; a text longer than
+ *            m->reply_max is cut, with finish MODEL_LENGTH.
  *            Fails with
  *              ERR_LIMIT    err.retry_after_ms set: too many requests. 0: the conversation is
  *                           longer than the model's context

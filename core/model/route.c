@@ -208,6 +208,19 @@ static enum flow_rc ask_failed(struct flow *f)
 
 /* ---- the end ---- */
 
+/* The text was put together as it came; the calls are those of the model that ended it. */
+static void take_rest(struct routing *r)
+{
+    struct model_answer *a = r->answer;
+    a->finish = r->rest.finish;
+    arena_done(&a->made);
+    a->made = r->rest.made;
+    a->kept = STR_NONE; /* it belongs to the second half of the text only */
+    a->n_calls = r->rest.n_calls;
+    memcpy(a->calls, r->rest.calls, sizeof a->calls);
+    arena_init(&r->rest.made);
+}
+
 /* Every model that wrote something is paid for. */
 static void sum_up(struct routing *r)
 {
@@ -216,17 +229,11 @@ static void sum_up(struct routing *r)
     for (size_t i = 0; i < r->log->n; i++) {
         const struct route_try *t = &r->log->v[i];
         if (t->rested) continue;
-        sum.prompt_tokens += t->usage.prompt_tokens;
-        sum.completion_tokens += t->usage.completion_tokens;
-        sum.cached_tokens += t->usage.cached_tokens;
-        sum.written_tokens += t->usage.written_tokens;
-        sum.reasoning_tokens += t->usage.reasoning_tokens;
-        sum.cost_nano += t->usage.cost_nano;
-        sum.known = sum.known && t->usage.known;
+        model_usage_add(&sum, &t->usage);
         r->answer->tries += t->tries;
     }
     r->answer->usage = sum;
-    if (r->log->continued) r->answer->finish = r->rest.finish;
+    if (r->log->continued) take_rest(r);
     r->answer->total_ms = (uint32_t)(clock_ms() - r->began_ms);
 }
 
@@ -284,4 +291,15 @@ void route_ask(struct models *models, const struct route *route, struct op *op,
                            .began_ms = clock_ms() };
     op_begin(op, &route_kind, r, longest_ms);
     flow_start(&r->flow, &routing_kind, op->loop, NULL);
+}
+
+void model_usage_add(struct model_usage *to, const struct model_usage *u)
+{
+    to->prompt_tokens += u->prompt_tokens;
+    to->completion_tokens += u->completion_tokens;
+    to->cached_tokens += u->cached_tokens;
+    to->written_tokens += u->written_tokens;
+    to->reasoning_tokens += u->reasoning_tokens;
+    to->cost_nano += u->cost_nano;
+    to->known = to->known && u->known;
 }

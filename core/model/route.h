@@ -46,8 +46,8 @@ struct route_log {
         struct err why; /* ERR_NONE: it answered */
         bool rested;    /* it was not asked: it rests */
         uint32_t first_token_ms, ms;
-        unsigned tries;
-        size_t bytes; /* of text */
+        unsigned tries, rounds; /* rounds: questions, where tools are called in between */
+        size_t bytes;           /* of text */
         struct model_usage usage;
     } v[ROUTE_MODELS_MAX];
     size_t n;
@@ -65,6 +65,9 @@ struct route_asker {
     void *ctx;
     struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
+
+/* One more question was asked: the sum is known only if each is. */
+void model_usage_add(struct model_usage *to, const struct model_usage *u);
 
 /*
  * As model_ask, over the models of a route: one that rests is passed over, one that fails hands

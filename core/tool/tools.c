@@ -27,6 +27,10 @@ const struct conf_field mcp_conf_fields[] = {
     { "commands", CONF_LIST, offsetof(struct mcp_conf, commands),
       .def = "npx, uvx, python3, python, node, docker, deno",
       .help = "Programs that a server's command may name without an absolute path." },
+    { "rounds_max", CONF_INT, offsetof(struct mcp_conf, rounds_max), .def = "8", .min = 1,
+      .max = 100, .help = "How often a model may call tools before it has to answer." },
+    { "approval", CONF_DURATION, offsetof(struct mcp_conf, approval_ms), .def = "10m", .min = 1000,
+      .max = 86400000, .help = "How long a person's yes to a call is waited for." },
     CONF_END,
 };
 

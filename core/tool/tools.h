@@ -10,6 +10,8 @@
 struct mcp_conf {
     bool security;             /* enable_mcp_security */
     struct conf_list commands; /* programs that may be named without a path */
+    int64_t rounds_max;        /* questions to the model with calls in their answers, a message */
+    int64_t approval_ms;       /* how long a person's yes is waited for */
 };
 extern const struct conf_field mcp_conf_fields[];
 

@@ -4,6 +4,8 @@ import json
 import pytest
 
 from harness.npm import aimock
+from harness.peer import MODULES
+from harness.servers import ROOT
 from harness.wait import wait_until
 from harness.webclient import Person, new_thread
 
@@ -28,6 +30,8 @@ ANSWERS = [
     ("cut", CUT),
     ("think", content("Yes.", reasoning="Let me see: secret thoughts")),
     ("count", content("ok", usage={"prompt_tokens": 31, "completion_tokens": 7, "total_tokens": 38})),
+    ("add up", {"response": {"toolCalls": [{"name": "sdk__add", "arguments": "{\"a\":1,\"b\":41}"}]}}),
+    ("add up", content("That makes 42.")),
     ("call", {"response": {"toolCalls": [{"name": "rm", "arguments": "{\"all\":true}"}]}}),
     ("", content("As you say.")),
 ]
@@ -51,13 +55,13 @@ def fixtures():
 class Backend:
     """One gateway in front of aimock, and somebody at its page."""
 
-    def __init__(self, world, folder, settings):
+    def __init__(self, world, folder, settings, **sections):
         self.world, self.kind = world, settings["type"]
         (folder / "fixtures.json").write_text(json.dumps({"fixtures": fixtures()}))
         self.mock = aimock(folder / "fixtures.json")
         model = {"name": "test", "model": "test-model", "api_key": "env:MODEL_KEY", "base_url": self.mock.url + settings["base"],
                  "sees": True, **{k: v for k, v in settings.items() if k != "base"}}
-        self.gateway = world.gateway(None, models=[model]).start()
+        self.gateway = world.gateway(None, models=[model], **sections).start()
         self.page, self.thread = Person(self.gateway).connect(self.gateway), new_thread()
 
     def ask(self, text):
@@ -81,6 +85,15 @@ class Backend:
 @pytest.fixture
 def backend(world, tmp_path, request):
     one = Backend(world, tmp_path, BACKENDS[request.param])
+    yield one
+    one.mock.stop()
+
+
+@pytest.fixture
+def equipped(world, tmp_path, request):
+    """With tools."""
+    sdk = {"name": "sdk", "command": ["node", str(ROOT / "tests/fakes/mcp_sdk.mjs"), str(MODULES), "stdio"]}
+    one = Backend(world, tmp_path, BACKENDS[request.param], tools=[sdk])
     yield one
     one.mock.stop()
 
@@ -166,3 +179,14 @@ def test_a_call_of_a_tool_is_no_answer(backend):
     said = backend.ask("call")
     assert "could not" in said.lower() and "rm" not in said
     backend.gateway.wait_log("it calls a tool instead of answering")
+
+
+@pytest.mark.parametrize("equipped", BACKENDS, indirect=True)
+def test_a_tool_is_called(equipped):
+    """The call goes back as it came, and its result with it."""
+    assert equipped.ask("add up") == "That makes 42."
+    first, second = equipped.asks
+    assert "sdk__add" in [t["function"]["name"] for t in first["body"]["tools"]]
+    call, result = second["body"]["messages"][-2:]
+    assert call["tool_calls"][0]["function"]["name"] == "sdk__add" and json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"a": 1, "b": 41}
+    assert result["role"] == "tool" and "42" in result["content"] and result["tool_call_id"] == call["tool_calls"][0]["id"]

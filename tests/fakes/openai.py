@@ -3,6 +3,7 @@
     model = FakeOpenAI().start()
     model.on("weather", model.status(429, {"error": {...}}, {"Retry-After": "1"}), times=1)
     model.on("story", model.stream(["Once ", "upon "], pause=0.5))
+    model.on("sum", model.calling([("sdk__add", {"a": 1, "b": 2})]))
 
 Without a rule that fits the last user message it streams "echo: " and that message. Every ask is in `asks`.
 """
@@ -30,6 +31,27 @@ class Ask:
         return next((m["content"] for m in reversed(self.body["messages"]) if m["role"] == "user"), "")
 
     @property
+    def rounds(self):
+        """The messages with calls that follow the last question, each with the results: [(calls, [content, ...]), ...]."""
+        messages = self.body["messages"]
+        last = max(i for i, m in enumerate(messages) if m["role"] == "user")
+        rounds = []
+        for m in messages[last + 1:]:
+            if m["role"] == "assistant":
+                rounds.append((m["tool_calls"], []))
+            else:
+                rounds[-1][1].append(m["content"])
+        return rounds
+
+    @property
+    def results(self):
+        return [content for _, contents in self.rounds for content in contents]
+
+    @property
+    def offered(self):
+        return [t["function"]["name"] for t in self.body.get("tools", [])]
+
+    @property
     def history(self):
         return [(m["role"], m["content"]) for m in self.body["messages"] if m["role"] != "system"]
 
@@ -39,6 +61,20 @@ class Rule:
     part: str
     behave: object
     times: float
+
+
+def problem_of(messages):
+    """What OpenAI refuses: a call without its result, a result without its call."""
+    due = []
+    for m in messages:
+        if m["role"] == "tool":
+            if m["tool_call_id"] not in due:
+                return "messages with role 'tool' must be a response to a preceding message with 'tool_calls'"
+            due.remove(m["tool_call_id"])
+        elif due:
+            return "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'"
+        due += [c["id"] for c in m.get("tool_calls", [])]
+    return due and "tool_call_ids did not have response messages"
 
 
 class FakeOpenAI(FakeServer):
@@ -71,6 +107,9 @@ class FakeOpenAI(FakeServer):
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             return web.json_response({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error",
                                                 "param": None, "code": "invalid_api_key"}}, status=401)
+        if problem := problem_of(ask.body["messages"]):
+            return web.json_response({"error": {"message": problem, "type": "invalid_request_error", "param": "messages", "code": None}},
+                                     status=400)
         behave = self._echo
         for rule in self.rules:
             if rule.part in ask.last and rule.times > 0:
@@ -93,8 +132,9 @@ class FakeOpenAI(FakeServer):
     # --- behaviours ------------------------------------------------------------------------------------------
 
     @staticmethod
-    def stream(pieces, pause=0.0, finish="stop", done=True, cut_after=None, eol="\n", comments=False, chunk=None, usage=True):
+    def stream(pieces, pause=0.0, finish="stop", done=True, cut_after=None, eol="\n", comments=False, chunk=None, usage=True, calls=()):
         """
+        calls      deltas of tool calls, behind the pieces
         pause      seconds between pieces
         done       False: the connection ends without `[DONE]`
         cut_after  so many pieces, then the connection is dropped
@@ -129,15 +169,38 @@ class FakeOpenAI(FakeServer):
                 if comments:
                     await write(": keep-alive\n\n")
                 await write(event({"content": piece}))
+            for call in calls:
+                await write(event({"tool_calls": [call]}))
             if not done:
                 return response
             await write(event({}, finish))
             if usage and (ask.body.get("stream_options") or {}).get("include_usage"):
-                n_prompt = sum(len(m["content"]) for m in ask.body["messages"]) // 4
+                n_prompt = sum(len(m["content"] or "") for m in ask.body["messages"]) // 4
                 await write(event(None, usage={"prompt_tokens": n_prompt, "completion_tokens": len(pieces),
                                                "total_tokens": n_prompt + len(pieces)}))
             await write("data: [DONE]\n\n")
             return response
+        return behave
+
+    @classmethod
+    def calling(cls, *rounds, text="", then=None):
+        """
+        The model calls tools in so many rounds, then says what they returned.
+        rounds  lists of (name, arguments); arguments: an object, or the text that stands there
+        text    what it says before the calls of each round
+        then    the behaviour afterwards
+        """
+        async def behave(request, ask):
+            n = len(ask.rounds)
+            if n >= len(rounds):
+                return await (then or cls.stream(["tools: " + " | ".join(ask.results)]))(request, ask)
+            deltas = []
+            for i, (name, arguments) in enumerate(rounds[n]):
+                written = arguments if isinstance(arguments, str) else json.dumps(arguments)
+                half = len(written) // 2
+                deltas.append({"index": i, "id": f"call_{n}_{i}", "type": "function", "function": {"name": name, "arguments": ""}})
+                deltas += [{"index": i, "function": {"arguments": part}} for part in (written[:half], written[half:])]
+            return await cls.stream([text] if text else [], finish="tool_calls", calls=deltas)(request, ask)
         return behave
 
     @classmethod

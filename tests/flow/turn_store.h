@@ -16,6 +16,7 @@
 #include "core/store/conversation.h"
 #include "core/store/people.h"
 #include "core/store/person.h"
+#include "core/store/tool.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -45,7 +46,7 @@ struct fake_request {
 
 /* What a person sees: messages that were sent, as they are now. */
 struct shown {
-    char id[16], text[1024];
+    char id[16], text[8192];
     bool preview, deleted;
 };
 
@@ -91,6 +92,14 @@ static struct {
     struct str ticket, pictures; /* of every request */
     int64_t late_ms;
     size_t n_pictures_asked, n_messages_asked;
+    int n_rounds;       /* so many questions are answered by a call, when there are tools */
+    const char *called; /* the name in these calls */
+    bool tool_guarded;  /* it needs a person's yes */
+    int n_calls;        /* that arrived at the tool */
+    char result[512];   /* the last one that the model was told */
+    char kept_told[64]; /* what the model wrote for itself, as it got it back */
+    char saved[4096];   /* while a yes is waited for */
+    bool too_late;      /* for the yes */
 } w;
 
 /* ---- the fake driver ---- */
@@ -642,6 +651,34 @@ void store_vote(struct store *s, struct op *op, const struct vote *v, struct pg_
     struct fake *f = fake(op, do_vote);
     f->rows = rows;
     f->n = v->taken_back ? 0 : v->vote;
+}
+static void do_tool_ask(struct fake *f)
+{
+    strcpy(w.saved, f->text);
+}
+void store_tool_ask(struct store *s, struct op *op, const struct claimed *c, struct str answers,
+                    struct str state, int64_t life_ms)
+{
+    (void)s, (void)c;
+    cr_assert(str_starts(answers, STR("{")));
+    cr_assert_eq(life_ms, 600000);
+    put(fake(op, do_tool_ask)->text, sizeof w.saved, state);
+}
+static void do_tool_answer(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (!w.saved[0]) return;
+    struct cell *c = row_add(f->rows);
+    strcpy(c[0].text, w.saved);
+    strcpy(c[1].text, "{01a21694-fee0-7436-804c-7a08df49e6d0}");
+    strcpy(c[2].text, "What is it?");
+    c[4].i = w.too_late;
+}
+void store_tool_answer(struct store *s, struct op *op, const struct claimed *c,
+                       struct pg_rows *rows)
+{
+    (void)s, (void)c;
+    fake(op, do_tool_answer)->rows = rows;
 }
 /* What people ask about themselves is a statement each, tested end to end; the eraser does not run
  * here. */

@@ -80,12 +80,12 @@ void redis_publish(struct redis *r, const char *channel, struct str payload)
 /* ---- the model ---- */
 
 static struct model model = {
-    .name = "fake", .context_tokens = 8000, .max_tokens = 1000, .total_ms = 120000
+    .name = "fake", .context_tokens = 8000, .max_tokens = 1000, .total_ms = 120000, .tools = true
 };
 
 /* The second one is asked by a route only. */
 static struct model second_model = {
-    .name = "second", .context_tokens = 8000, .max_tokens = 1000, .total_ms = 120000
+    .name = "second", .context_tokens = 8000, .max_tokens = 1000, .total_ms = 120000, .tools = true
 };
 static struct route route = {
     .name = "fake", .help = "", .v = { &model, &second_model }, .n = 1, .total_ms = 300000
@@ -158,6 +158,7 @@ int64_t tokens_estimate(struct str text)
 void model_answer_done(struct model_answer *a)
 {
     buf_done(&a->text);
+    arena_done(&a->made);
 }
 
 /* Writes "The answer." in the end, after as many pieces as the scenario wants. */
@@ -168,6 +169,7 @@ struct writing {
     void (*on_text)(void *ctx, struct str piece);
     void *ctx;
     int n_left;
+    bool tools; /* it may call some */
 };
 
 static void writing_free(struct writing *m)
@@ -196,9 +198,20 @@ static void on_written(struct op *end)
         op_finish(m->op);
     writing_free(m);
 }
+static void write_call(struct writing *m)
+{
+    w.n_rounds--;
+    m->ret->calls[m->ret->n_calls++] =
+        (struct model_call){ STR("c1"), str_of(w.called ? w.called : "srv__do"), STR("{}") };
+    m->ret->kept = arena_dup(&m->ret->made, STR("[1]"));
+    m->ret->finish = MODEL_TOOL;
+}
 static void do_write(struct fake *f)
 {
-    if (w.n_model_errors == 0)
+    struct writing *m = f->ret;
+    if (w.n_model_errors == 0 && w.n_rounds && m->tools)
+        write_call(m);
+    else if (w.n_model_errors == 0)
         write_piece(f->ret, STR("The answer."));
     else
         err_set(&f->err, w.model_error, "the model has its reasons");
@@ -228,17 +241,79 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
         snprintf(w.picture_asked, sizeof w.picture_asked, "%.*s%.*s %.*s", STR_ARG(p->url),
                  STR_ARG(p->type), STR_ARG(p->data));
     w.n_messages_asked = ask->n_messages;
+    for (size_t i = 0; i < ask->n_messages; i++) {
+        const struct model_message *told = &ask->messages[i];
+        if (told->role == MODEL_TOOL_RESULT) put(w.result, sizeof w.result, told->text);
+        if (told->n_calls) put(w.kept_told, sizeof w.kept_told, told->kept);
+    }
     w.n_asked++;
     struct writing *wr = mem_new(struct writing);
-    *wr = (struct writing){
-        .op = op, .ret = ret, .on_text = on_text, .ctx = ctx, .n_left = w.n_pieces
-    };
+    *wr = (struct writing){ .op = op,
+                            .ret = ret,
+                            .on_text = on_text,
+                            .ctx = ctx,
+                            .n_left = w.n_pieces,
+                            .tools = ask->n_tools };
     wr->timer.fire = on_piece_due;
     op_init(&wr->end, &w.loop, on_written);
     buf_init(&ret->text, 1 << 20);
     ret->finish = MODEL_STOP;
     op_begin(op, &writing_kind, wr, 120000);
     on_piece_due(&wr->timer);
+}
+
+/* ---- the tools: one, when the scenario opens the box ---- */
+
+static const struct mcp_conf mcp_conf = { .rounds_max = 8, .approval_ms = 600000 };
+
+void give_tools(void) /* not in every program */
+{
+    w.chat.tools = (struct tools *)&w; /* never looked into */
+    w.chat.mcp = &mcp_conf;
+}
+size_t tools_servers(const struct tools *t)
+{
+    return t ? 1 : 0;
+}
+void tools_ready(struct tools *t, const char *channel, uint32_t wait_ms, struct op *op)
+{
+    (void)t, (void)channel, (void)wait_ms;
+    op_sleep(op, 0); /* the real one never fails */
+}
+const struct model_tool *tools_list(const struct tools *t, const char *channel, struct arena *arena,
+                                    size_t *ret_n)
+{
+    static const struct model_tool only = { { "srv__do", 7 }, { "It does.", 8 }, { "{}", 2 } };
+    (void)t, (void)channel, (void)arena;
+    *ret_n = 1;
+    return &only;
+}
+bool tools_needs_approval(const struct tools *t, struct str name)
+{
+    (void)t, (void)name;
+    return w.tool_guarded;
+}
+void tools_describe(const struct tools *t, const struct model_call *call, struct buf *to)
+{
+    (void)t;
+    buf_addf(to, "do of srv, with %.*s", STR_ARG(call->arguments));
+}
+void tool_answer_done(struct tool_answer *a)
+{
+    buf_done(&a->text);
+}
+static void do_tool(struct fake *f)
+{
+    struct tool_answer *ret = f->ret;
+    buf_addf(&ret->text, "result %d", ++w.n_calls);
+}
+void tools_call(struct tools *t, struct op *op, const char *channel, const struct model_call *call,
+                struct tool_answer *ret)
+{
+    (void)t, (void)channel;
+    cr_assert(str_eq(call->name, STR("srv__do")));
+    buf_init(&ret->text, 4096);
+    fake(op, do_tool)->ret = ret;
 }
 
 /* ---- the platform ---- */

@@ -1,0 +1,467 @@
+/* toolbox: a flow around route_ask. */
+#include "core/chat/toolbox.h"
+#include "core/base/clock.h"
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/metric.h"
+#include "core/base/utf8.h"
+#include "core/chat/permit.h"
+#include "core/store/tool.h"
+#include "core/tool/guard.h"
+
+#define READY_MS       5000
+#define BUDGET_MS      86400000                  /* each wait has a deadline of its own */
+#define RESULTS_MAX    ((size_t)4 * 1024 * 1024) /* of one answer: the memory of a turn */
+#define NAME_BYTES     64
+#define NAMES_SHOWN    1000 /* bytes, to a model that calls a tool which is not there */
+#define TEXT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+enum { STEP_READY, STEP_ASK, STEP_CALL, STEP_PERMIT, STEP_N };
+
+struct toolwork {
+    struct flow flow;
+    struct turn *t;
+    struct op *op; /* the caller's; NULL = dropped */
+    struct route_asker asker;
+    struct model_answer answer; /* of this round, as is log */
+    struct route_log log;
+    size_t text_before;             /* bytes of the turn's text that earlier rounds wrote */
+    const struct model_call *calls; /* of this round; all is in the turn's memory */
+    size_t n_calls, next;
+    bool allowed, denied; /* the person has said yes, or no, to these calls */
+    struct tool_answer result;
+    const char *warning; /* of the guard, about the call that is being made */
+    struct guard guard;
+    uint64_t began_ms, call_began_ms;
+};
+
+#define CALLED(outcome)                                                          \
+    METRIC(METRIC_COUNTER, "parley_tool_calls_total", "outcome=\"" outcome "\"", \
+           "Calls of tools by models, by outcome.")
+static struct metric m_well = CALLED("answered"), m_failed = CALLED("failed");
+
+static struct toolwork *of_flow(struct flow *f)
+{
+    return container_of(f, struct toolwork, flow);
+}
+
+static enum flow_rc go(struct toolwork *w, uint16_t step)
+{
+    flow_goto(&w->flow, step);
+    return FLOW_NEXT;
+}
+
+/* ---- what was said between model and tools ---- */
+
+void toolbox_add(struct turn *t, const struct model_message *m, const char *by)
+{
+    struct toolbox *b = &t->toolbox;
+    if (b->n == b->room) {
+        size_t room = b->room ? b->room * 2 : 16;
+        struct model_message *messages = arena_new_array(&t->arena, struct model_message, room);
+        const char **names = arena_new_array(&t->arena, const char *, room);
+        if (b->n) {
+            memcpy(messages, b->messages, b->n * sizeof *messages);
+            memcpy(names, b->by, b->n * sizeof *names);
+        }
+        b->messages = messages;
+        b->by = names;
+        b->room = room;
+    }
+    b->messages[b->n] = *m;
+    b->by[b->n++] = by;
+}
+
+const struct model_message *toolbox_messages(struct turn *t, const struct model *m)
+{
+    const struct toolbox *b = &t->toolbox;
+    struct model_message *v = arena_new_array(&t->arena, struct model_message, b->n + 1);
+    for (size_t i = 0; i < b->n; i++) {
+        v[i] = b->messages[i];
+        if (strcmp(b->by[i], m->name) != 0) v[i].kept = STR_NONE;
+    }
+    return v;
+}
+
+static void add_result(struct toolwork *w, const struct model_call *call, struct str text,
+                       bool failed)
+{
+    struct toolbox *b = &w->t->toolbox;
+    text = str_head(text, utf8_prefix(text, RESULTS_MAX - b->result_bytes, TEXT_BYTES));
+    b->result_bytes += text.n;
+    const struct model_message m = { .role = MODEL_TOOL_RESULT,
+                                     .text = arena_dup(&w->t->arena, text),
+                                     .call_id = call->id,
+                                     .call_name = call->name,
+                                     .failed = failed };
+    toolbox_add(w->t, &m, "");
+}
+
+/* ---- ready: the tools that are offered ---- */
+
+static enum flow_rc ready_start(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    struct chat *chat = w->t->chat;
+    if (!chat->tools || tools_servers(chat->tools) == 0) return go(w, STEP_ASK);
+    tools_ready(chat->tools, w->t->channel->name, READY_MS, &f->op);
+    return FLOW_WAIT;
+}
+
+/* The person said yes or no to what an earlier turn asked: it goes on there. Once: should somebody
+ * interrupt it, no call is made again by the same yes. */
+static bool resume(struct toolwork *w)
+{
+    struct turn *t = w->t;
+    struct str saved = t->permit.saved;
+    if (!saved.n) return false;
+    t->permit.saved = STR_NONE;
+    w->allowed = t->permit.yes;
+    w->denied = !t->permit.yes;
+    w->next = 0;
+    return permit_restore(t, saved, &w->calls, &w->n_calls);
+}
+
+static enum flow_rc ready_done(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    struct toolbox *b = &w->t->toolbox;
+    b->tools = tools_list(w->t->chat->tools, w->t->channel->name, &w->t->arena, &b->n_tools);
+    for (size_t i = 0; i < b->n_tools; i++)
+        b->tokens += tokens_estimate(b->tools[i].name) + tokens_estimate(b->tools[i].description) +
+                     tokens_estimate(b->tools[i].schema);
+    return go(w, resume(w) ? STEP_CALL : STEP_ASK);
+}
+
+/* ---- ask: one round ---- */
+
+static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+{
+    struct toolwork *w = ctx;
+    return w->asker.ask(w->asker.ctx, m, so_far);
+}
+
+/* What a round writes stands apart from what the one before it wrote. */
+static void on_piece(void *ctx, struct str piece)
+{
+    struct toolwork *w = ctx;
+    struct model_answer *all = &w->t->answer;
+    size_t had = all->text.n;
+    if (!all->first_token_ms) all->first_token_ms = (uint32_t)(clock_ms() - w->began_ms);
+    if (had && had == w->text_before) buf_add_cstr(&all->text, "\n\n");
+    if (!buf_add(&all->text, piece)) return;
+    w->asker.on_text(w->asker.ctx, str_skip(buf_str(&all->text), had)); /* who may end all this */
+}
+
+static void on_restart(void *ctx)
+{
+    struct toolwork *w = ctx;
+    buf_cut(&w->t->answer.text, w->text_before);
+    w->asker.on_restart(w->asker.ctx);
+}
+
+static void on_place(void *ctx, size_t place, uint64_t wait_ms)
+{
+    struct toolwork *w = ctx;
+    w->asker.on_place(w->asker.ctx, place, wait_ms);
+}
+
+static enum flow_rc ask_start(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    struct turn *t = w->t;
+    struct route_asker asker = w->asker; /* who asks, and who is told of the place in the row */
+    asker.ask = question_for;
+    asker.on_text = on_piece;
+    asker.on_restart = on_restart;
+    asker.on_place = w->asker.on_place ? on_place : NULL;
+    asker.ctx = w;
+    model_answer_done(&w->answer);
+    w->answer = (struct model_answer){ .tries = 0 };
+    w->log = (struct route_log){ .n = 0 };
+    w->text_before = t->answer.text.n;
+    route_ask(t->chat->models, turn_route(t), &f->op, &asker, &w->answer, &w->log);
+    return FLOW_WAIT;
+}
+
+/* The line of all rounds that this one belongs to; NULL: no room for another. */
+static struct route_try *line_of(struct route_log *all, const struct route_try *t)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (all->v[i].model == t->model && all->v[i].why.kind == t->why.kind) return &all->v[i];
+    if (all->n == ROUTE_MODELS_MAX) return NULL;
+    struct route_try *line = &all->v[all->n++];
+    *line = (struct route_try){
+        .model = t->model, .why = t->why, .rested = t->rested, .usage = { .known = true }
+    };
+    return line;
+}
+
+static void note_round(struct toolwork *w)
+{
+    struct model_answer *all = &w->t->answer;
+    struct route_log *log = &w->t->asked;
+    for (size_t i = 0; i < w->log.n; i++) {
+        const struct route_try *t = &w->log.v[i];
+        struct route_try *line = line_of(log, t);
+        if (!line) continue;
+        if (!line->first_token_ms) line->first_token_ms = t->first_token_ms;
+        line->rounds++;
+        line->ms += t->ms;
+        line->tries += t->tries;
+        line->bytes += t->bytes;
+        model_usage_add(&line->usage, &t->usage);
+    }
+    log->replaced = log->replaced || w->log.replaced;
+    log->continued = log->continued || w->log.continued;
+    model_usage_add(&all->usage, &w->answer.usage);
+    all->tries += w->answer.tries;
+    all->finish = w->answer.finish;
+    all->total_ms = (uint32_t)(clock_ms() - w->began_ms);
+}
+
+static enum flow_rc ask_failed(struct flow *f)
+{
+    note_round(of_flow(f));
+    f->err = f->op.err;
+    return FLOW_STOP;
+}
+
+/* ---- the calls of an answer ---- */
+
+/* It goes back to the provider, who takes no other names. */
+static struct str clean_name(struct arena *a, struct str name)
+{
+    if (!name.n) return STR("unnamed");
+    char *clean = arena_cstr(a, str_head(name, NAME_BYTES));
+    for (char *c = clean; *c; c++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", *c))
+            *c = '_';
+    return str_of(clean);
+}
+
+static void take_calls(struct toolwork *w)
+{
+    const struct model_answer *from = &w->answer;
+    struct arena *a = &w->t->arena;
+    struct model_call *calls = arena_new_array(a, struct model_call, from->n_calls);
+    for (size_t i = 0; i < from->n_calls; i++)
+        calls[i] = (struct model_call){ arena_dup(a, from->calls[i].id),
+                                        clean_name(a, from->calls[i].name),
+                                        arena_dup(a, from->calls[i].arguments) };
+    w->calls = calls;
+    w->n_calls = from->n_calls;
+    w->next = 0;
+    w->allowed = w->denied = false;
+    const struct model_message m = { .role = MODEL_ASSISTANT,
+                                     .text = arena_dup(a, buf_str(&from->text)),
+                                     .calls = calls,
+                                     .n_calls = w->n_calls,
+                                     .kept = arena_dup(a, from->kept) };
+    toolbox_add(w->t, &m, w->t->model->name);
+}
+
+static bool is_offered(const struct toolbox *b, struct str name)
+{
+    for (size_t i = 0; i < b->n_tools; i++)
+        if (str_eq(b->tools[i].name, name)) return true;
+    return false;
+}
+
+static struct str no_such_tool(struct toolwork *w, struct str name)
+{
+    const struct toolbox *b = &w->t->toolbox;
+    _cleanup_(buf_done) struct buf names = BUF_INIT(NAMES_SHOWN);
+    for (size_t i = 0; i < b->n_tools; i++)
+        buf_addf(&names, "%s%.*s", i ? ", " : "", STR_ARG(b->tools[i].name));
+    return arena_printf(&w->t->arena, "There is no tool named %.*s. Call one of: %.*s%s.",
+                        STR_ARG(name), STR_ARG(buf_str(&names)), names.full ? ", ..." : "");
+}
+
+/* Why a call cannot be made, in words for the model, who may mend it. "": it can. */
+static struct str fault_of(struct toolwork *w, const struct model_call *call)
+{
+    struct json *doc = NULL;
+    struct err why = ERR_INIT;
+    if (!is_offered(&w->t->toolbox, call->name)) return no_such_tool(w, call->name);
+    bool bad = json_parse(call->arguments, &doc, &why) != ERR_NONE;
+    bool object = json_is_object(doc);
+    json_free(doc);
+    if (bad)
+        return arena_printf(&w->t->arena,
+                            "The arguments are not valid JSON (%s). Write them as a JSON object.",
+                            why.msg);
+    return object ? STR_NONE : STR("The arguments must be a JSON object.");
+}
+
+static bool needs_yes(struct toolwork *w)
+{
+    for (size_t i = 0; i < w->n_calls; i++)
+        if (fault_of(w, &w->calls[i]).n == 0 &&
+            tools_needs_approval(w->t->chat->tools, w->calls[i].name))
+            return true;
+    return false;
+}
+
+static void refuse_all(struct toolwork *w, struct str why)
+{
+    for (; w->next < w->n_calls; w->next++) add_result(w, &w->calls[w->next], why, true);
+}
+
+static enum flow_rc end_early(struct toolwork *w, const char *mark)
+{
+    w->t->toolbox.mark = mark;
+    return FLOW_STOP;
+}
+
+static enum flow_rc ask_done(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    int64_t rounds_max = w->t->chat->mcp ? w->t->chat->mcp->rounds_max : 0;
+    note_round(w);
+    if (w->answer.n_calls == 0) return FLOW_STOP;
+    if (w->t->toolbox.rounds > rounds_max)
+        return end_early(w, "_(stopped: the model kept calling tools instead of answering)_");
+    take_calls(w);
+    if (w->t->toolbox.rounds++ == rounds_max) {
+        refuse_all(w, STR("No more tools can be called for this answer. Answer now, with what you "
+                          "know."));
+        return go(w, STEP_ASK);
+    }
+    return go(w, needs_yes(w) ? STEP_PERMIT : STEP_CALL);
+}
+
+/* ---- call: one after the other, in the order of the model ---- */
+
+static void log_call(struct toolwork *w, const struct model_call *call, bool failed)
+{
+    struct toolbox *b = &w->t->toolbox;
+    uint32_t ms = (uint32_t)(clock_ms() - w->call_began_ms);
+    metric_add(failed ? &m_failed : &m_well, 1);
+    log_info("turn", "tool called", "turn=%s tool=%.*s ms=%u failed=%d", w->t->id,
+             STR_ARG(call->name), ms, failed);
+    if (b->n_log == TOOLBOX_LOG_MAX) return;
+    b->log[b->n_log++] = (struct toolbox_line){ call->name, ms, failed };
+}
+
+/* The call is over, or was never made. */
+static enum flow_rc call_settle(struct toolwork *w, struct str text, bool failed)
+{
+    const struct model_call *call = &w->calls[w->next++];
+    guard_result(&w->guard, 0, text);
+    if (w->warning) text = arena_printf(&w->t->arena, "%.*s\n\n%s", STR_ARG(text), w->warning);
+    log_call(w, call, failed);
+    add_result(w, call, text, failed);
+    return go(w, STEP_CALL);
+}
+
+static enum flow_rc call_start(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    if (w->denied) refuse_all(w, STR("The person refused this call."));
+    if (w->next == w->n_calls) return go(w, STEP_ASK);
+    const struct model_call *call = &w->calls[w->next];
+    w->call_began_ms = clock_ms();
+    if (guard_call(&w->guard, call->name, call->arguments, &w->warning) == GUARD_STOP)
+        return end_early(w, "_(stopped: the model called the same tools over and over)_");
+    struct str fault = fault_of(w, call);
+    if (fault.n) return call_settle(w, fault, true);
+    tool_answer_done(&w->result);
+    w->result = (struct tool_answer){ .failed = false };
+    tools_call(w->t->chat->tools, &f->op, w->t->channel->name, call, &w->result);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc call_done(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    return call_settle(w, buf_str(&w->result.text), w->result.failed);
+}
+
+static enum flow_rc call_failed(struct flow *f)
+{
+    return call_settle(of_flow(f), str_of(f->op.err.msg), true);
+}
+
+/* ---- permit: the calls wait in the database for a person's yes ---- */
+
+static enum flow_rc permit_unasked(struct toolwork *w)
+{
+    refuse_all(w, STR("This call needs a person's approval, which could not be asked for."));
+    return go(w, STEP_ASK);
+}
+
+static enum flow_rc permit_start(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    struct turn *t = w->t;
+    struct str saved = permit_save(t);
+    if (!saved.n) return permit_unasked(w);
+    store_tool_ask(t->chat->store, &f->op, &t->request, t->answers, saved,
+                   t->chat->mcp->approval_ms);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc permit_asked(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    w->t->toolbox.question = permit_question(w->t, w->calls, w->n_calls);
+    return FLOW_STOP;
+}
+
+static enum flow_rc permit_failed(struct flow *f)
+{
+    log_warn("turn", "approval not asked for, refusing the call", "turn=%s text=%s",
+             of_flow(f)->t->id, log_quote(str_of(f->op.err.msg)));
+    return permit_unasked(of_flow(f));
+}
+
+/* ---- the end ---- */
+
+static void toolwork_end(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    struct op *op = w->op;
+    model_answer_done(&w->answer);
+    tool_answer_done(&w->result);
+    if (op && f->err.kind == ERR_NONE)
+        op_finish(op);
+    else if (op)
+        op_fail(op, &f->err);
+    free(w);
+}
+
+static const struct flow_step steps[] = {
+    [STEP_READY] = { "ready", ready_start, ready_done, NULL },
+    [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
+    [STEP_CALL] = { "call", call_start, call_done, call_failed },
+    [STEP_PERMIT] = { "permit", permit_start, permit_asked, permit_failed },
+};
+static const struct flow_kind toolbox_kind = { "toolbox", steps, STEP_N, BUDGET_MS, toolwork_end };
+
+static void toolbox_drop(struct op *op)
+{
+    struct toolwork *w = op->impl;
+    w->op = NULL;
+    flow_stop(&w->flow, ERR_CANCELLED, "not wanted any longer");
+}
+
+static const struct op_kind toolbox_op = { "chat.toolbox", toolbox_drop };
+
+void toolbox_ask(struct turn *t, struct op *op, const struct route_asker *asker)
+{
+    t->toolbox = (struct toolbox){ .n = 0 };
+    if (tools_servers(t->chat->tools) == 0 && !t->permit.saved.n) {
+        route_ask(t->chat->models, turn_route(t), op, asker, &t->answer, &t->asked);
+        return;
+    }
+    struct toolwork *w = mem_new(struct toolwork);
+    *w = (struct toolwork){ .t = t, .op = op, .asker = *asker, .began_ms = clock_ms() };
+    guard_init(&w->guard);
+    buf_init(&t->answer.text, TEXT_BYTES_MAX);
+    t->answer.usage.known = true;
+    t->answer.finish = MODEL_CUT;
+    op_begin(op, &toolbox_op, w, BUDGET_MS);
+    flow_start(&w->flow, &toolbox_kind, op->loop, NULL);
+}

@@ -1,0 +1,249 @@
+/*
+ * Models that call tools, over the same fakes as test_turn.c: the loop, its ends, the person's yes,
+ * and every op of it failing once.
+ */
+#include "tests/flow/turn_world.h"
+
+static void ask_with_tools(int n_rounds)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_rounds = n_rounds;
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.rq[0].status, ENDED);
+}
+
+Test(tools, a_call_is_made_and_its_result_told)
+{
+    ask_with_tools(1);
+    cr_assert_eq(w.n_asked, 2);
+    cr_assert_eq(w.n_calls, 1);
+    cr_assert_str_eq(w.result, "result 1");
+    cr_assert_str_eq(w.kept_told, "[1]");
+    cr_assert_eq(n_shown("The answer."), 1);
+    cr_assert(strstr(w.receipt, "\"tools\":[{\"name\":\"srv__do\""), "%s", w.receipt);
+    world_close();
+}
+
+Test(tools, the_text_before_the_calls_stays)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_rounds = 1;
+    w.n_pieces = 1;
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_str_eq(w.screen[0].text, "Well, \n\nWell, The answer.");
+    world_close();
+}
+
+Test(tools, an_invented_name_is_told_to_the_model)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_rounds = 1;
+    w.called = "srv__un known\n";
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_calls, 0);
+    cr_assert_str_eq(w.result, "There is no tool named srv__un_known_. Call one of: srv__do.");
+    cr_assert_eq(n_shown("The answer."), 1);
+    world_close();
+}
+
+/* The same tool is told when another model takes over, but not what the first one signed. */
+Test(tools, what_a_model_signed_is_not_shown_to_another)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    route.n = 2;
+    w.n_rounds = 1;
+    say("e1", "What is it?");
+    while (w.n_calls == 0) loop_run_for(&w.loop, 1);
+    w.n_model_errors = 1;
+    w.model_error = ERR_IO;
+    loop_run_for(&w.loop, 10000);
+    cr_assert_str_eq(w.last_model, "second");
+    cr_assert_str_eq(w.result, "result 1");
+    cr_assert_str_eq(w.kept_told, "");
+    cr_assert_eq(n_shown("The answer."), 1);
+    route.n = 1;
+    world_close();
+}
+
+Test(tools, the_last_round_is_for_an_answer)
+{
+    ask_with_tools(9);
+    cr_assert_eq(w.n_calls, 8);
+    cr_assert_eq(w.n_asked, 10);
+    cr_assert(strstr(w.result, "No more tools can be called"));
+    cr_assert_eq(n_shown("The answer."), 1);
+    world_close();
+}
+
+Test(tools, calling_on_and_on_is_ended)
+{
+    ask_with_tools(100);
+    cr_assert_eq(w.n_asked, 10);
+    cr_assert_eq(n_shown("_(stopped: the model kept calling tools"), 1);
+    world_close();
+}
+
+static void ask_for_yes(const char *answer)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_rounds = 1;
+    w.tool_guarded = true;
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_calls, 0);
+    cr_assert_eq(n_shown("May I call this tool?\n\n```\ndo of srv, with {}\n```"), 1);
+    cr_assert(w.rq[0].notice);
+    say("e2", answer);
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.rq[1].status, ENDED);
+}
+
+Test(tools, yes_goes_on_from_there)
+{
+    ask_for_yes("/tool yes");
+    cr_assert_eq(w.n_calls, 1);
+    cr_assert_eq(w.n_asked, 2, "the model is not asked what it has said already");
+    cr_assert_str_eq(w.result, "result 1");
+    cr_assert_str_eq(w.kept_told, "[1]");
+    cr_assert_eq(n_shown("The answer."), 1);
+    world_close();
+}
+
+Test(tools, no_is_told_to_the_model)
+{
+    ask_for_yes("/tool no");
+    cr_assert_eq(w.n_calls, 0);
+    cr_assert_str_eq(w.result, "The person refused this call.");
+    cr_assert_eq(n_shown("The answer."), 1);
+    world_close();
+}
+
+Test(tools, neither_yes_nor_no)
+{
+    ask_for_yes("/tool perhaps");
+    cr_assert_eq(w.n_asked, 1);
+    cr_assert_eq(n_shown("`/tool yes` lets me"), 1);
+    world_close();
+}
+
+Test(tools, a_yes_that_comes_too_late)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    say("e1", "/tool yes");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(n_shown("There is no call of a tool"), 1);
+    w.too_late = true;
+    strcpy(w.saved, "{}");
+    say("e2", "/tool yes");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(n_shown("That took too long"), 1);
+    cr_assert_eq(w.n_asked, 0);
+    world_close();
+}
+
+/* A damaged state is no reason to give no answer: the question is asked anew. */
+Test(tools, what_was_kept_cannot_be_read)
+{
+    static const char *const damaged[] = { "{",
+                                           "{}",
+                                           "[]",
+                                           "null",
+                                           "{\"messages\":7}",
+                                           "{\"messages\":[7]}",
+                                           "{\"messages\":[{\"text\":\"x\"}]}",
+                                           "{\"messages\":[{\"calls\":[]}]}" };
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        world_open(NO_TROUBLE, 0, 0);
+        give_tools();
+        strcpy(w.saved, damaged[i]);
+        say("e1", "/tool yes");
+        loop_run_for(&w.loop, 10000);
+        cr_assert_eq(n_shown("The answer."), 1, "%s", damaged[i]);
+        cr_assert_eq(w.result[0], 0, "%s", damaged[i]);
+        world_close();
+    }
+}
+
+Test(tools, stopped_in_the_middle_of_a_call)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_rounds = 1;
+    w.n_pieces = 1;
+    say("e1", "What is it?");
+    while (w.n_asked == 0 || w.n_rounds > 0) loop_run_for(&w.loop, 1);
+    loop_run_for(&w.loop, 2); /* the call is on its way */
+    cr_assert(turn_stop(lane_running(&w.chat, w.conversation)));
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_calls, 0);
+    cr_assert_str_eq(w.screen[0].text, "Well, \n\n_(stopped)_");
+    world_close();
+}
+
+/* ---- every op failing once ---- */
+
+static int begin(enum trouble trouble, int at, bool guarded)
+{
+    world_open(trouble, at, 0);
+    give_tools();
+    w.n_rounds = 2;
+    w.tool_guarded = guarded;
+    chat_start(&w.chat);
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 300000);
+    return w.n_ops;
+}
+
+static void each_trouble(bool guarded, const char *shown)
+{
+    int n_ops = begin(NO_TROUBLE, 0, guarded);
+    world_close();
+    n_ops = n_ops > 30 ? 30 : n_ops; /* the keeper's never end */
+    for (int at = 1; at <= n_ops; at++)
+        for (enum trouble trouble = FAIL_BEFORE; trouble <= LIMITED; trouble++) {
+            begin(trouble, at, guarded);
+            cr_assert_eq(w.rq[0].status, ENDED, "op %d trouble %d", at, trouble);
+            cr_assert_geq(w.n_screen, 1, "op %d trouble %d", at, trouble);
+            cr_assert_leq(n_shown(shown), 1, "op %d trouble %d", at, trouble);
+            cr_assert_eq(w.chat.lanes.n, 0);
+            world_close();
+        }
+}
+
+Test(tools, torture_of_the_loop)
+{
+    each_trouble(false, "The answer.");
+}
+
+Test(tools, torture_of_the_question)
+{
+    each_trouble(true, "May I call");
+}
+
+Test(tools, closing_at_every_wait_leaves_nothing)
+{
+    for (int at = 1; at <= 30; at++) {
+        world_open(HANG, at, 0);
+        give_tools();
+        w.n_rounds = 2;
+        w.tool_guarded = at % 2;
+        struct op op;
+        const struct inbound in = { .event_id = STR("e1"),
+                                    .where = { .channel = STR("1") },
+                                    .text = STR("What is it?") };
+        op_init(&op, &w.loop, nobody_waits);
+        chat_accept(&w.chat, &op, &w.channel, &in, NULL);
+        loop_run_for(&w.loop, 1000);
+        op_cancel(&op);
+        world_close();
+    }
+}
