@@ -82,14 +82,14 @@ def test_another_person(world, scope, asked):
 
 
 def test_in_a_group_a_person_is_who_asks(world):
-    """One conversation of two people: what one of them asked is not the other's."""
-    world.serve(chat={"cache": "person", "history_messages": 0})
-    alice, bob, group = world.bot.person(7), world.bot.person(8), world.bot.group(-100)
-    for who, asked in ((alice, 1), (bob, 2), (alice, 2), (bob, 2)):
-        n = len(world.bot.messages(group))
-        world.bot.say(group, "the same", sender=who)
-        wait_until(lambda: len(world.bot.messages(group)) > n and world.settled())
-        wait_until(lambda: n_kept(world) == asked)
+    """One conversation of two people, with nothing of its history told: what one has asked is not the other's."""
+    world.serve(chat={"cache": "person", "history_tokens": 0})
+    group, name = world.bot.group(-100500, "Friends"), world.bot.user["username"]
+    ann, bob = ({"id": n, "is_bot": False, "first_name": "Somebody"} for n in (1, 2))
+    for n, (who, asked) in enumerate(((ann, 1), (bob, 2), (ann, 2), (bob, 2)), 1):
+        world.bot.say(group, f"@{name} the same", who)
+        wait_until(lambda: len(world.bot.messages(group)) == n and world.settled())
+        wait_until(lambda: n_kept(world) == asked, what=f"answers kept after {n} questions")
         assert n_asked(world) == asked
 
 
@@ -121,6 +121,17 @@ def test_half_an_answer_is_not_kept(world):
     world.model.on("cut", world.model.stream(["Once ", "upon ", "a time"], cut_after=2))
     say(world, alice, "cut")
     say(world, alice, "/help")
+    stays(lambda: n_kept(world) == 0)
+
+
+def test_a_stopped_answer_is_not_kept(world):
+    world.serve(chat={"cache": "person", "preview_after": "100ms"})
+    alice = world.bot.person(7)
+    world.model.on("long", world.model.endless(0.05))
+    world.bot.say(alice, "long")
+    wait_until(lambda: world.bot.texts(alice), what="a preview")
+    say(world, alice, "/stop")
+    world.wait_settled()
     stays(lambda: n_kept(world) == 0)
 
 
