@@ -134,7 +134,8 @@ enum flow_rc reuse_start(struct turn *t)
     t->question = NULL; /* no model was asked yet, and a bill must not say so */
     if (!t->reuse.key.n || t->anew) return FLOW_NEXT;
     store_response_get(t->chat->store, &t->flow.op, t->reuse.key, &t->rows);
-    op_extend(&t->flow.op, LOOKUP_MS);
+    /* With a full queue it has failed already, and has no deadline any more. */
+    if (list_empty(&t->flow.op.ready)) op_extend(&t->flow.op, LOOKUP_MS);
     return FLOW_WAIT;
 }
 

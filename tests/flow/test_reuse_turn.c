@@ -145,3 +145,14 @@ Test(reuse_turn, a_slow_lookup_is_given_up)
     cr_assert_eq(n_shown("The answer."), 1);
     world_close();
 }
+
+/* A refusal ends the op inside the call: there is no deadline to shorten any more. */
+Test(reuse_turn, a_lookup_that_is_refused_at_once_asks_the_model)
+{
+    open_with(REUSE_PERSON);
+    w.queue_full = true;
+    ask("e1", "What is it?");
+    cr_assert_eq(w.n_asked, 1);
+    cr_assert_eq(n_shown("The answer."), 1);
+    world_close();
+}

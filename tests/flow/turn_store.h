@@ -85,6 +85,7 @@ static struct {
     char picture_asked[256]; /* the first of the last question: its type and data, or its address */
     char kept_key[REUSE_KEY_MAX], kept_answer[1024]; /* the newest to be given again */
     int n_lookups;
+    bool queue_full; /* at the next lookup */
     int votes, n_votes_heard;
     bool not_recorded_yet;       /* the answer that is voted on */
     char code_hash[80];          /* of /link */
@@ -450,7 +451,13 @@ static void do_response_get(struct fake *f)
 }
 void store_response_get(struct store *s, struct op *op, struct str key, struct pg_rows *rows)
 {
+    static const struct op_kind refused = { "fake.refused", NULL };
     (void)s;
+    if (w.queue_full) { /* as pg_query does: it has ended before we return */
+        op_begin(op, &refused, NULL, w.deadline_ms);
+        op_failf(op, ERR_LIMIT, "too many statements wait");
+        return;
+    }
     struct fake *f = fake(op, do_response_get);
     f->rows = rows;
     put(f->text, sizeof f->text, key);
