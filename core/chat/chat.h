@@ -40,6 +40,8 @@ struct chat_conf {
     int64_t expire_ms; /* a message older than this is not answered but told so */
     int64_t preview_after_ms;
     int64_t send_attempts;
+    int cache; /* enum reuse_scope */
+    int64_t cache_ttl_ms;
     int unknown_outcome; /* enum unknown_policy */
 };
 extern const struct conf_field chat_conf_fields[];

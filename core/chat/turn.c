@@ -19,6 +19,7 @@
 #include "core/chat/picture.h"
 #include "core/chat/prompt.h"
 #include "core/chat/receipt.h"
+#include "core/chat/reuse.h"
 #include "core/store/conversation.h"
 
 #define TYPING_FIRST_MS 300
@@ -42,6 +43,7 @@ enum {
     STEP_PICTURES,
     STEP_COMPACT,
     STEP_COMPACTED,
+    STEP_REUSE,
     STEP_RESERVE,
     STEP_ASK,
     STEP_SETTLE,
@@ -402,6 +404,19 @@ static enum flow_rc compacted_start(struct flow *f)
     return compact_keep(of_flow(f));
 }
 
+/* ---- reuse: an answer that is kept needs no model and no money ---- */
+
+static enum flow_rc look_up(struct flow *f)
+{
+    return reuse_start(of_flow(f));
+}
+
+/* Also when PostgreSQL was away or slow: the model is asked then. */
+static enum flow_rc looked_up(struct flow *f)
+{
+    return reuse_found(of_flow(f)) ? go(of_flow(f), STEP_SETTLE) : FLOW_NEXT;
+}
+
 /* ---- reserve: the money that the answer may cost ---- */
 
 static enum flow_rc reserve_start(struct flow *f)
@@ -629,7 +644,7 @@ static enum flow_rc keep_start(struct flow *f)
     struct turn *t = of_flow(f);
     if (!t->prepared) reply_prepare(t);
     const struct model_usage *usage = &t->answer.usage;
-    bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0;
+    bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0 || t->reuse.made_at.n;
     const struct reply_row row = {
         .request = t->request.request,
         .reply = t->delivery.message,
@@ -674,6 +689,7 @@ static enum flow_rc keep_done(struct flow *f)
     }
     t->message_count = (int)pg_rows_i64(&t->rows, 0, 1);
     if (!t->notice && t->reply.n > 0) context_grew(t);
+    reuse_keep(t);
     if (t->reply.n == 0) {
         t->done = t->more = true; /* what waits behind it is for the next claim to find out */
         return FLOW_STOP;
@@ -747,6 +763,7 @@ static const struct flow_step turn_steps[] = {
     [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
     [STEP_COMPACT] = { "compact", compact_begin, compact_end, compact_lost },
     [STEP_COMPACTED] = { "compacted", compacted_start, NULL, NULL },
+    [STEP_REUSE] = { "reuse", look_up, looked_up, looked_up },
     [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },

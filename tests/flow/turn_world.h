@@ -410,6 +410,7 @@ static void world_open(enum trouble trouble, int at, uint32_t caps)
                                     .expire_ms = 86400000,
                                     .preview_after_ms = 1000,
                                     .send_attempts = 8,
+                                    .cache_ttl_ms = 3600000,
                                     .unknown_outcome = UNKNOWN_NOTICE };
     chat_open(&w.chat, &w.loop, &w.store, NULL, NULL, &conf, "test");
     w.channel =
