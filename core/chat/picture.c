@@ -100,9 +100,10 @@ static const char *take(struct looking *l, size_t i, struct model_picture *p)
     struct arena *a = &l->turn->arena;
     struct str file = buf_str(&l->files[i]);
     const char *type = picture_type(file);
+    const struct err *why = &l->ops[i].err;
     if (i >= (size_t)l->turn->chat->conf.pictures_max) return "there are too many";
-    if (l->ops[i].err.kind == ERR_CANCELLED) return "it took too long";
-    if (l->ops[i].err.kind) return arena_cstr(a, str_of(l->ops[i].err.msg));
+    if (why->kind == ERR_CANCELLED || why->kind == ERR_TIMEOUT) return "it took too long";
+    if (why->kind) return arena_cstr(a, str_of(why->msg));
     if (file.n > (size_t)l->turn->chat->conf.picture_max) return "it is too large";
     if (!type) return "it is no picture";
     _cleanup_(buf_done) struct buf b = BUF_INIT(file.n / 3 * 4 + 8);

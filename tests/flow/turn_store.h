@@ -88,6 +88,8 @@ static struct {
     struct str ticket, pictures; /* of every request */
     int64_t late_ms;
     size_t n_pictures_asked, n_messages_asked;
+    int n_fetched; /* by address */
+    bool fetched_unguarded;
 } w;
 
 /* ---- the fake driver ---- */
