@@ -12,7 +12,7 @@
 #include "core/net/sign.h"
 #include "core/store/attachment.h"
 
-#define LOOK_MS   (FETCH_MS + 2000) /* the fetches' own deadlines come first */
+#define LOOK_MS   FETCH_MS /* all of them together, however many calls each takes */
 #define NOTES_MAX 16384
 #define SHOWN_MAX 80
 
@@ -147,8 +147,9 @@ static void on_looked(struct op *inner)
 {
     struct looking *l = container_of(inner, struct looking, inner);
     settle(l);
-    if (l->ids.n && l->ops[l->n].err.kind)
-        op_fail(l->outer, &l->ops[l->n].err);
+    bool failed = l->ids.n && l->ops[l->n].err.kind;
+    if (failed) /* one that was not waited for any longer is late, not cancelled */
+        op_fail(l->outer, inner->err.kind ? &inner->err : &l->ops[l->n].err);
     else
         op_finish(l->outer);
     looking_free(l);
