@@ -40,6 +40,14 @@ const struct conf_field chat_conf_fields[] = {
               "a question more; people are told, and can take it back." },
     { FIELD(message_max), .type = CONF_SIZE, .def = "64KB", .min = 256, .max = 1 << 20,
       .help = "A longer message is cut here, and the model is told." },
+    { FIELD(picture_max), .type = CONF_SIZE, .def = "4MB", .min = 1024, .max = 20 << 20,
+      .help = "A larger picture is not fetched for models that see." },
+    { FIELD(pictures_max), .type = CONF_INT, .def = "8", .max = 100,
+      .help = "How many pictures of one question are fetched for models that see; 0 = none." },
+    { FIELD(picture_hosts), .type = CONF_LIST,
+      .help =
+          "Hosts (or host:port) whose pictures may be fetched although they are in a private network or have no TLS. "
+          "Everywhere else, only public addresses with https:// are asked." },
     { FIELD(turns_max), .type = CONF_INT, .def = "1000", .min = 1, .max = 100000,
       .help = "Answers being written at once in one process; more wait." },
     { FIELD_MS(lease), .type = CONF_DURATION, .def = "30s", .min = 1000, .max = 600000,

@@ -367,7 +367,7 @@ static enum flow_rc history_done(struct flow *f)
     return FLOW_NEXT;
 }
 
-/* ---- pictures: those that are kept here ---- */
+/* ---- pictures: as the model gets them ---- */
 
 static enum flow_rc load_pictures(struct flow *f)
 {

@@ -104,6 +104,8 @@ static struct {
     char kept_told[64]; /* what the model wrote for itself, as it got it back */
     char saved[4096];   /* while a yes is waited for */
     bool too_late;      /* for the yes */
+    int n_fetched;      /* by address */
+    bool fetched_unguarded;
 } w;
 
 /* ---- the fake driver ---- */
