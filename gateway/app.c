@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/rand.h"
 #include "core/model/health.h"
+#include "core/model/prices.h"
 #include "core/net/sign.h"
 #include "core/net/ws_client.h"
 #include "gateway/channels.h"
@@ -39,9 +40,13 @@ static enum err_kind open_chat(struct app *app, struct err *why)
     if (*conf->model && !routes_find(app->models, str_of(conf->model)))
         return err_set(why, ERR_CONF, "chat.model: no model or route is named \"%s\"", conf->model);
     models_share_health(app->models, app->redis, &app->store);
+    models_load_prices(app->models, &app->store);
+    struct budgets budgets = { .n = 0 };
+    if (budgets_read(app->settings->doc, &budgets, why)) return why->kind;
     chat_open(&app->chat, &app->loop, &app->store, app->redis, app->models, conf, app->owner);
     app->chat.tools = app->tools;
     app->chat.mcp = &app->settings->mcp;
+    app->chat.budgets = budgets;
     app->host = (struct channel_host){
         .loop = &app->loop,
         .chat = &app->chat,

@@ -13,5 +13,6 @@ int check_main(const char *conf_path, char **args);
 int conf_main(const char *conf_path, char **args);
 int approve_main(const char *conf_path, char **args);
 int steps_main(const char *conf_path, char **args);
+int prices_main(const char *conf_path, char **args);
 int embed_main(const char *conf_path, char **args);
 int tools_main(const char *conf_path, char **args);

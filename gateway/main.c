@@ -17,6 +17,8 @@ static const struct subcommand {
     { "approve", "CODE [admin]: let in whoever was given the code", approve_main, 2 },
     { "embed", "[--model NAME] TEXT...: print a line of JSON for each text, with its vector",
       embed_main, INT_MAX },
+    { "prices", "[list [PATTERN] | import FILE [force]]: see and set what models cost", prices_main,
+      3 },
     { "tools", "[list [CHANNEL] | call NAME JSON]: see and try what models may call", tools_main,
       3 },
     { "steps", "print the named steps of all flows, as PARLEY_ABORT_AT takes them", steps_main },

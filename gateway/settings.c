@@ -66,9 +66,9 @@ static const struct section {
 };
 #define N_SECTIONS (sizeof sections / sizeof *sections)
 
-static const char *const known_keys[] = { "gateway", "log",      "postgres", "redis",  "http",
-                                          "client",  "chat",     "models",   "routes", "tools",
-                                          "mcp",     "channels", NULL };
+static const char *const known_keys[] = { "gateway", "log",  "postgres", "redis",  "http",
+                                          "client",  "chat", "models",   "routes", "budgets",
+                                          "tools",   "mcp",  "channels", NULL };
 
 static enum err_kind read_sections(struct settings *s, struct err *why)
 {
@@ -123,6 +123,7 @@ bool settings_example(struct buf *to)
         conf_example(to, sections[i].name, sections[i].help, sections[i].fields);
     models_example(to);
     routes_example(to);
+    budgets_example(to);
     tools_example(to);
     channels_example(to);
     return !to->full;

@@ -40,7 +40,7 @@ struct slack {
     struct list orphans;       /* envelopes whose connection is gone */
     struct list takes;         /* payloads on their way into the database: take.c */
     size_t n_takes;
-    struct list notes;         /* calls that nobody waits for: note.c */
+    struct list notes; /* calls that nobody waits for: note.c */
 };
 
 /* slack.c: what open does before anything is asked of Slack. Undone by slack_forget. */

@@ -34,6 +34,9 @@ const struct conf_field chat_conf_fields[] = {
       .help = "How many messages of the conversation a model sees, at most." },
     { FIELD(history_tokens), .type = CONF_INT, .def = "6000", .min = 0, .max = 1000000,
       .help = "How many tokens of them, at most, by Parley's own estimate." },
+    { FIELD(compact), .type = CONF_BOOL, .def = "false",
+      .help = "When a conversation outgrows that, its model summarises the older half, which costs "
+              "a question more; people are told, and can take it back." },
     { FIELD(message_max), .type = CONF_SIZE, .def = "64KB", .min = 256, .max = 1 << 20,
       .help = "A longer message is cut here, and the model is told." },
     { FIELD(turns_max), .type = CONF_INT, .def = "1000", .min = 1, .max = 100000,

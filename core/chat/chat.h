@@ -5,6 +5,7 @@
 #pragma once
 #include "core/base/conf.h"
 #include "core/base/map.h"
+#include "core/chat/budget.h"
 #include "core/chat/channel.h"
 #include "core/loop/flow.h"
 
@@ -32,6 +33,7 @@ struct chat_conf {
     int64_t rate_per_minute; /* a person; 0 = no limit */
     int64_t rate_ip_per_minute;
     int64_t history_messages, history_tokens;
+    bool compact;
     int64_t message_max; /* bytes of one inbound text; the rest is cut and the person is told */
     int64_t turns_max;   /* turns running in this process */
     int64_t lease_ms;
@@ -61,6 +63,7 @@ struct chat {
     bool draining;
     struct keeper *keeper;
     struct eraser *eraser;
+    struct budgets budgets;
     struct str public_url; /* where the world reaches this process, for addresses in answers */
 };
 

@@ -1,6 +1,8 @@
 /* command: the table of what a person can say with a slash. */
 #include "core/chat/command.h"
 #include "core/base/clock.h"
+#include "core/chat/budget.h"
+#include "core/chat/compact.h"
 #include "core/chat/keeper.h"
 #include "core/chat/link.h"
 #include "core/chat/permit.h"
@@ -10,6 +12,7 @@
 #include "core/store/conversation.h"
 
 #define WHY_MAX 10000
+#define ALWAYS  " always"
 
 static const struct command unknown_command;
 
@@ -66,10 +69,13 @@ static enum flow_rc model_run(struct turn *t, struct str args)
     if (args.n == 0) {
         turn_say(
             t,
-            "The model here is `%s`. `/models` lists all, `/model NAME` chooses, `/model default` goes back.",
+            "The model here is `%s`. `/models` lists all, `/model NAME` chooses for this conversation, `/model "
+            "NAME always` for all of yours, and `default` as the name goes back.",
             turn_route(t)->name);
         return FLOW_NEXT;
     }
+    bool always = str_ends(args, STR(ALWAYS));
+    if (always) args = str_trim(str_head(args, args.n - STR(ALWAYS).n));
     bool back = str_eq_nocase(args, STR("default"));
     const struct route *r = back ? NULL : routes_find(t->chat->models, args);
     if (!back && !r) {
@@ -77,15 +83,35 @@ static enum flow_rc model_run(struct turn *t, struct str args)
                  STR_ARG(str_head(args, 64)));
         return FLOW_NEXT;
     }
-    t->request.model_override = r ? str_of(r->name) : STR_NONE;
-    store_set_model(t->chat->store, &t->flow.op, t->request.conversation,
-                    t->request.model_override);
+    struct str name = r ? str_of(r->name) : STR_NONE;
+    t->request.model_override = always ? STR_NONE : name;
+    if (always) {
+        t->request.preferred_model = name;
+        store_prefer_model(t->chat->store, &t->flow.op, &t->request, name);
+    } else {
+        store_set_model(t->chat->store, &t->flow.op, t->request.conversation, name);
+    }
     return FLOW_WAIT;
 }
 
 static enum flow_rc model_done(struct turn *t)
 {
-    turn_say(t, "From now on `%s` answers in this conversation.", turn_route(t)->name);
+    bool always = str_ends(t->query, STR(ALWAYS));
+    turn_say(t, "From now on `%s` answers %s.", turn_route(t)->name,
+             always ? "you, in every conversation that has no other choice"
+                    : "in this conversation");
+    return FLOW_NEXT;
+}
+
+static enum flow_rc budget_run(struct turn *t, struct str args)
+{
+    (void)args;
+    return budget_view(t);
+}
+
+static enum flow_rc budget_done(struct turn *t)
+{
+    budget_tell(t);
     return FLOW_NEXT;
 }
 
@@ -204,9 +230,16 @@ static enum flow_rc unknown_run(struct turn *t, struct str args)
 const struct command commands[] = {
     { "help", "", "shows this", false, help_run, NULL },
     { "new", "", "begins a new conversation", false, new_run, new_done },
-    { "model", "[name]", "shows or chooses the model", false, model_run, model_done },
+    { "model", "[name [always]]",
+      "shows or chooses the model, here or for all of your conversations", false, model_run,
+      model_done },
     { "why", "[N]", "tells how my last answer came about, or the N-th last", false, why_run,
       why_done },
+    { "budget", "", "tells what was spent, and what may be", false, budget_run, budget_done },
+    { "compact", "", "allows summaries of long conversations, after /undo compaction", false,
+      compact_run, compact_done },
+    { "undo", "compaction", "takes back the summary of this conversation", false, undo_run,
+      undo_done },
     { "models", "", "lists the models", false, models_run, NULL },
     { "status", "", "shows how things are", false, status_run, status_done },
     { "stop", "", "stops the answer that is being written", true, stop_run, stop_done },

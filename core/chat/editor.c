@@ -6,6 +6,7 @@
 #include "core/chat/turn.h"
 
 #define SETTLE_MS 30000
+#define NOTE_MAX  1024
 #define MORE_MARK " …" /* a sign that more is coming */
 
 static void on_later(struct timer *timer);
@@ -38,6 +39,7 @@ void editor_init(struct editor *e, struct turn *t)
     e->next_ms = clock_ms() + (uint64_t)t->chat->conf.preview_after_ms;
     e->off = !can_edit(e);
     buf_init(&e->text, type->text_max * 4 + sizeof MORE_MARK);
+    buf_init(&e->notice, NOTE_MAX);
 }
 
 void editor_done(struct editor *e)
@@ -47,6 +49,7 @@ void editor_done(struct editor *e)
     op_cancel(&e->note);
     timer_clear(e->turn->chat->loop, &e->later);
     buf_done(&e->text);
+    buf_done(&e->notice);
 }
 
 /* The part of the answer that fits one message. */
@@ -62,10 +65,14 @@ static void send_preview(struct editor *e)
 {
     struct turn *t = e->turn;
     struct str head = preview_head(e);
-    if (head.n == e->shown) return; /* full: the rest comes with the final parts */
+    bool waits = head.n == 0 && e->notice.n > 0;
+    if (head.n == e->shown && !waits) return; /* full: the rest comes with the final parts */
     e->shown = head.n;
     buf_clear(&e->text);
-    buf_addf(&e->text, "%.*s" MORE_MARK, STR_ARG(head));
+    if (waits)
+        buf_add(&e->text, buf_str(&e->notice));
+    else
+        buf_addf(&e->text, "%.*s" MORE_MARK, STR_ARG(head));
     e->out = turn_outbound(t);
     e->out.text = buf_str(&e->text);
     e->out.so_far = str_head(e->out.text, head.n);
@@ -111,21 +118,42 @@ static void on_sent(struct op *op)
     }
 }
 
-void editor_grew(struct editor *e, struct str piece)
+/* Where previews are edits: now, or as soon as the platform likes. */
+static void preview(struct editor *e)
 {
     struct turn *t = e->turn;
-    const struct channel_type *type = t->channel->type;
-    if (type->progress) {
-        struct outbound head = turn_outbound(t);
-        head.preview = true;
-        type->progress(t->channel, &head, buf_str(&t->answer.text), piece);
-    }
     if (e->off || op_busy(&e->send) || timer_armed(&e->later)) return;
     uint64_t now = clock_ms();
     if (now >= e->next_ms)
         send_preview(e);
     else
         timer_set(t->chat->loop, &e->later, e->next_ms - now);
+}
+
+static void show_progress(struct editor *e, struct str so_far, struct str piece)
+{
+    struct turn *t = e->turn;
+    if (!t->channel->type->progress) return;
+    struct outbound head = turn_outbound(t);
+    head.preview = true;
+    t->channel->type->progress(t->channel, &head, so_far, piece);
+}
+
+void editor_grew(struct editor *e, struct str piece)
+{
+    struct str so_far = buf_str(&e->turn->answer.text);
+    buf_clear(&e->notice);
+    show_progress(e, so_far, piece);
+    preview(e);
+}
+
+void editor_note(struct editor *e, struct str text)
+{
+    if (e->turn->answer.text.n || str_eq(buf_str(&e->notice), text)) return;
+    buf_clear(&e->notice);
+    buf_add(&e->notice, text);
+    show_progress(e, text, text);
+    preview(e);
 }
 
 void editor_restart(struct editor *e)

@@ -17,6 +17,7 @@ struct editor {
     struct sent sent;
     struct str message; /* the platform's id of the preview; "" = none was shown */
     struct buf text;    /* what is being sent */
+    struct buf notice;  /* stands there until the answer begins */
     uint64_t next_ms;   /* not before */
     int64_t every_ms;
     size_t shown; /* bytes of the answer */
@@ -26,6 +27,8 @@ struct editor {
 void editor_init(struct editor *e, struct turn *t);
 void editor_done(struct editor *e); /* cancels what is on its way */
 void editor_grew(struct editor *e, struct str piece);
+/* Something for the person to read until the answer grows in its place; at the platform's pace. */
+void editor_note(struct editor *e, struct str text);
 void editor_restart(struct editor *e); /* another answer grows, in the same message */
 /* No more previews. True: one is on its way, and `op` finishes when it is back, or fails when that
  * takes too long; false: nothing to wait for. */

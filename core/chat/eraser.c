@@ -41,7 +41,11 @@ static enum flow_rc again(struct flow *f)
 /* The database or Redis is away: nothing is lost, the next round goes on. */
 static enum flow_rc later(struct flow *f)
 {
-    log_debug("eraser", "an erasure waits", "kind=%s", err_rule(f->op.err.kind)->name);
+    if (f->op.err.kind == ERR_REFUSED)
+        log_error("eraser", "the database refuses an erasure, trying again", "why=%s",
+                  log_quote(str_of(f->op.err.msg)));
+    else
+        log_debug("eraser", "an erasure waits", "kind=%s", err_rule(f->op.err.kind)->name);
     return again(f);
 }
 

@@ -30,6 +30,10 @@ enum flow_rc unlink_run(struct turn *t, struct str args)
 {
     (void)args;
     if (!is_private(t, "unlink")) return FLOW_NEXT;
+    if (!t->request.from.n) { /* unlinked while this waited */
+        turn_say(t, "You are not linked with another app.");
+        return FLOW_NEXT;
+    }
     store_unlink(t->chat->store, &t->flow.op, &t->request, uuid_v7(), &t->rows);
     return FLOW_WAIT;
 }

@@ -66,11 +66,12 @@ static int64_t cost_of_tools(const struct prompt_question *question)
     return sum;
 }
 
-/* The first entry that still fits, going back from the newest by whole exchanges. */
-static size_t history_start(const struct context_read *context, int64_t room)
+/* The first entry that still fits, going back from the newest by whole exchanges; none that the
+ * summary covers. */
+static size_t history_start(const struct context_read *context, int64_t covered, int64_t room)
 {
     size_t first = context->n;
-    while (first >= 2) {
+    while (first >= 2 && context->entries[first - 1].ordinal > covered) {
         room -= cost(context->entries[first - 1].text) + cost(context->entries[first - 2].text);
         if (room < 0) break;
         first -= 2;
@@ -78,6 +79,7 @@ static size_t history_start(const struct context_read *context, int64_t room)
     return first;
 }
 
+#define SUMMARY "Your notes of the conversation so far, before what follows:\n"
 #define GO_ON                                                                                         \
     "Your answer broke off there. Go on exactly where it ends: do not repeat anything of it, and do " \
     "not comment on this."
@@ -90,11 +92,17 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
     const struct pictures *pictures = question->pictures;
     int64_t room = history_room(conf, m, system, query) - cost_of_tools(question);
     if (question->so_far.n) room -= cost(question->so_far) + cost(STR(GO_ON));
-    size_t first = history_start(context, room);
+    struct str summary = STR_NONE;
+    if (question->summary.n) {
+        summary = arena_printf(a, SUMMARY "%.*s", STR_ARG(question->summary));
+        room -= cost(summary);
+    }
+    size_t first = history_start(context, summary.n ? question->summary_until : 0, room);
     struct model_message *v =
-        arena_new_array(a, struct model_message, context->n - first + 4 + question->n_more);
+        arena_new_array(a, struct model_message, context->n - first + 5 + question->n_more);
     size_t n = 0;
     if (system.n) v[n++] = (struct model_message){ .role = MODEL_SYSTEM, .text = system };
+    if (summary.n) v[n++] = (struct model_message){ .role = MODEL_SYSTEM, .text = summary };
     for (size_t i = first; i < context->n; i++) v[n++] = message_of(&context->entries[i]);
     v[n++] = (struct model_message){ .role = MODEL_USER,
                                      .text = query,

@@ -17,7 +17,9 @@ void prompt_pictures(struct arena *a, struct str array, struct pictures *to);
 
 struct prompt_question {
     struct str query;
-    const struct pictures *pictures;  /* left out for a model that does not see */
+    const struct pictures *pictures; /* left out for a model that does not see */
+    struct str summary;              /* stands for the entries up to the ordinal summary_until */
+    int64_t summary_until;
     struct str so_far;                /* half an answer, to be gone on with; "" = none */
     const struct model_message *more; /* calls of tools and their results so far */
     size_t n_more;

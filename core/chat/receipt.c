@@ -3,6 +3,7 @@
 
 #include "core/base/clock.h"
 #include "core/chat/turn.h"
+#include "core/model/prices.h"
 #include <inttypes.h>
 
 #define RECEIPT_MAX 32768
@@ -28,7 +29,7 @@ static void put_usage(struct json_out *o, const struct model_usage *u)
     json_close(o, '}');
 }
 
-static void put_try(struct json_out *o, const struct route_try *t)
+static void put_try(struct json_out *o, const struct turn *turn, const struct route_try *t)
 {
     json_open(o, '{');
     json_field_str(o, "model", str_of(t->model->name));
@@ -44,6 +45,8 @@ static void put_try(struct json_out *o, const struct route_try *t)
         json_field_i64(o, "first_token_ms", t->first_token_ms);
         json_field_i64(o, "ms", t->ms);
         put_usage(o, &t->usage);
+        int64_t cost = price_cost(models_price(turn->chat->models, t->model), &t->usage);
+        if (cost != COST_UNKNOWN) json_field_i64(o, "cost_nano", cost);
     }
     json_close(o, '}');
 }
@@ -73,7 +76,7 @@ struct str receipt_make(struct turn *t)
     json_field_str(&o, "model", str_of(t->model->name));
     json_key(&o, "asked");
     json_open(&o, '[');
-    for (size_t i = 0; i < log->n; i++) put_try(&o, &log->v[i]);
+    for (size_t i = 0; i < log->n; i++) put_try(&o, t, &log->v[i]);
     json_close(&o, ']');
     put_tools(&o, &t->toolbox);
     json_field_str(&o, "midway",
@@ -83,6 +86,7 @@ struct str receipt_make(struct turn *t)
     json_field_str(&o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
     json_field_i64(&o, "history_seen", (int64_t)t->history_seen);
     json_field_i64(&o, "history_left_out", (int64_t)t->history_left_out);
+    json_field_i64(&o, "history_summarised", (int64_t)t->history_summarised);
     json_field_i64(&o, "pictures", (int64_t)(t->model->sees ? t->pictures.n : 0));
     json_field_i64(&o, "waited_ms", t->request.age_ms);
     json_field_i64(&o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
@@ -149,6 +153,9 @@ static void tell_try(struct buf *to, struct json *try)
     if (tries > 1 && tries > rounds) buf_addf(to, " and %" PRId64 " tries", tries);
     buf_add_cstr(to, ", ");
     tell_usage(to, json_get(try, "usage"));
+    struct price_text cost;
+    int64_t nano;
+    if (json_get_i64(try, "cost_nano", &nano)) buf_addf(to, ", %s", price_tell(nano, &cost));
 }
 
 static void tell_tool(struct buf *to, struct json *tool)
@@ -178,6 +185,8 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     buf_addf(to, "\n- it saw %" PRId64 " earlier messages", number(receipt, "history_seen"));
     if (number(receipt, "history_left_out"))
         buf_addf(to, "; %" PRId64 " older ones did not fit", number(receipt, "history_left_out"));
+    if (number(receipt, "history_summarised"))
+        buf_add_cstr(to, "; what was before them is a summary");
     if (number(receipt, "pictures"))
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
     tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));

@@ -10,7 +10,10 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/metric.h"
+#include "core/chat/bill.h"
+#include "core/chat/budget.h"
 #include "core/chat/command.h"
+#include "core/chat/compact.h"
 #include "core/chat/keeper.h"
 #include "core/chat/person.h"
 #include "core/chat/picture.h"
@@ -24,6 +27,10 @@
 #define KEEP_RETRY_MS   500
 #define SAY_MAX         (64 << 20) /* /again repeats what a model wrote */
 
+#define COMPACTED                                                                                 \
+    "\n\n_(the older part of our conversation is a summary for me now; `/undo compaction` takes " \
+    "that back)_"
+
 enum {
     STEP_CLAIM,
     STEP_GATHER,
@@ -33,8 +40,12 @@ enum {
     STEP_CONTEXT,
     STEP_HISTORY,
     STEP_PICTURES,
+    STEP_COMPACT,
+    STEP_COMPACTED,
+    STEP_RESERVE,
     STEP_ASK,
     STEP_SETTLE,
+    STEP_CHARGE,
     STEP_KEEP,
     STEP_DELIVER,
     STEP_KEEP_WAIT,
@@ -367,6 +378,46 @@ static enum flow_rc load_pictures_done(struct flow *f)
     return FLOW_NEXT;
 }
 
+/* ---- compact: what the conversation has outgrown, in short ---- */
+
+static enum flow_rc compact_begin(struct flow *f)
+{
+    return compact_start(of_flow(f));
+}
+
+static enum flow_rc compact_end(struct flow *f)
+{
+    compact_written(of_flow(f));
+    return FLOW_NEXT;
+}
+
+static enum flow_rc compact_lost(struct flow *f)
+{
+    compact_failed(of_flow(f));
+    return FLOW_NEXT;
+}
+
+static enum flow_rc compacted_start(struct flow *f)
+{
+    return compact_keep(of_flow(f));
+}
+
+/* ---- reserve: the money that the answer may cost ---- */
+
+static enum flow_rc reserve_start(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    enum flow_rc rc = budget_reserve(t);
+    return rc == FLOW_STOP ? refuse(t, "refused", "no price") : rc;
+}
+
+static enum flow_rc reserve_done(struct flow *f)
+{
+    struct turn *t = of_flow(f);
+    if (budget_waited(t)) return go(t, STEP_RESERVE);
+    return budget_reserved(t) ? FLOW_NEXT : refuse(t, "refused", "budget");
+}
+
 /* ---- ask: the model writes; the person watches ---- */
 
 static void on_typing(struct timer *timer)
@@ -382,15 +433,24 @@ static void on_piece(void *ctx, struct str piece)
     editor_grew(&((struct turn *)ctx)->editor, piece);
 }
 
+/* The model is busy with others: the person sees how far they are, until the answer begins. */
+static void on_place(void *ctx, size_t place, uint64_t wait_ms)
+{
+    struct turn *t = ctx;
+    char wait[CLOCK_SPAN_MAX], note[256];
+    clock_span(wait_ms, wait);
+    snprintf(note, sizeof(note), "_(many are asking: you are number %zu, in about %s)_", place,
+             wait);
+    editor_note(&t->editor, str_of(note));
+}
+
 static void on_restart(void *ctx)
 {
     editor_restart(&((struct turn *)ctx)->editor);
 }
 
-/* The question as this model can take it. */
-static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far)
 {
-    struct turn *t = ctx;
     struct context_read past = t->context;
     if (t->anew && past.n >= 2) past.n -= 2;
     const struct prompt_question question = {
@@ -399,6 +459,8 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
         .so_far = arena_dup(&t->arena, so_far),
         .more = toolbox_messages(t, m),
         .n_more = t->toolbox.n,
+        .summary = t->request.summary,
+        .summary_until = t->request.summary_until,
         .tools_tokens = m->tools ? t->toolbox.tokens : 0,
     };
     t->model = m;
@@ -409,8 +471,17 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
     for (size_t i = 0; i < ask->n_messages; i++)
         t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
     t->history_seen -= 1 + question.n_more + (so_far.n ? 2 : 0); /* all but what is asked now */
-    t->history_left_out = past.n - t->history_seen;
+    t->history_summarised = 0;
+    for (size_t i = 0; i < past.n && t->request.summary.n; i++)
+        t->history_summarised += past.entries[i].ordinal <= t->request.summary_until;
+    t->history_left_out = past.n - t->history_seen - t->history_summarised;
+    t->question = ask;
     return ask;
+}
+
+static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+{
+    return turn_question(ctx, m, so_far);
 }
 
 static enum flow_rc ask_start(struct flow *f)
@@ -418,7 +489,15 @@ static enum flow_rc ask_start(struct flow *f)
     struct turn *t = of_flow(f);
     if (t->stop == TURN_STOPPED) return stopped(t);
     t->asked_ms = clock_ms();
-    const struct route_asker asker = { question_for, on_piece, on_restart, t };
+    char user[UUID_TEXT_MAX];
+    uuid_text(&t->request.user, user);
+    const struct route_asker asker = { .ask = question_for,
+                                       .on_text = on_piece,
+                                       .on_restart = on_restart,
+                                       .on_place = on_place,
+                                       .ctx = t,
+                                       .channel = str_of(t->channel->name),
+                                       .person = arena_dup(&t->arena, str_of(user)) };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
     toolbox_ask(t, &f->op, &asker);
     return FLOW_WAIT;
@@ -456,6 +535,7 @@ static enum flow_rc ask_done(struct flow *f)
 {
     struct turn *t = of_flow(f);
     timer_clear(t->chat->loop, &t->typing);
+    bill_add(t);
     if (t->stop == TURN_INTERRUPTED) return ask_anew(t);
     if (t->stop == TURN_STOPPED && t->answer.text.n == 0) return stopped(t);
     if (t->toolbox.question.n) return ask_person(t);
@@ -464,8 +544,9 @@ static enum flow_rc ask_done(struct flow *f)
         return refuse(t, "refused", "empty answer");
     }
     const char *mark = answer_mark(t);
-    t->reply = arena_printf(&t->arena, "%.*s%s%s", STR_ARG(buf_str(&t->answer.text)),
-                            *mark && t->answer.text.n ? "\n\n" : "", mark);
+    t->reply =
+        arena_printf(&t->arena, "%.*s%s%s%s", STR_ARG(buf_str(&t->answer.text)),
+                     *mark && t->answer.text.n ? "\n\n" : "", mark, t->compacting ? COMPACTED : "");
     t->outcome = t->stop == TURN_STOPPED ? "cancelled" : "answered";
     return FLOW_NEXT;
 }
@@ -482,6 +563,7 @@ static enum flow_rc ask_failed(struct flow *f)
         t->answer.finish = MODEL_CUT;
         return ask_done(f);
     }
+    bill_add(t);
     if (why->kind == ERR_LIMIT && why->retry_after_ms > 0) {
         char wait[CLOCK_SPAN_MAX];
         clock_span(why->retry_after_ms, wait);
@@ -507,6 +589,28 @@ static enum flow_rc settle_start(struct flow *f)
 static enum flow_rc settle_failed(struct flow *f)
 {
     (void)f; /* the preview may stay behind; the answer is sent as a message of its own */
+    return FLOW_NEXT;
+}
+
+/* ---- charge: what it cost takes the place of what was reserved ---- */
+
+static enum flow_rc charge_start(struct flow *f)
+{
+    return budget_settle(of_flow(f));
+}
+
+static enum flow_rc charge_done(struct flow *f)
+{
+    budget_settled(of_flow(f));
+    return FLOW_NEXT;
+}
+
+/* The reservation is given back when its lease ends, and nothing counts as spent: an answer is not
+ * held back for that. */
+static enum flow_rc charge_failed(struct flow *f)
+{
+    log_warn("budget", "not settled", "turn=%s why=%s", of_flow(f)->id,
+             log_quote(str_of(f->op.err.msg)));
     return FLOW_NEXT;
 }
 
@@ -541,6 +645,7 @@ static enum flow_rc keep_start(struct flow *f)
         .prompt_tokens = counted ? usage->prompt_tokens : -1,
         .completion_tokens = counted ? usage->completion_tokens : -1,
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
+        .costs = bill_json(t),
         .receipt = t->model && !t->notice ? receipt_make(t) : STR("{}"),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
@@ -624,6 +729,7 @@ static void turn_end(struct flow *f)
     timer_clear(t->chat->loop, &t->typing);
     editor_done(&t->editor);
     model_answer_done(&t->answer);
+    model_answer_done(&t->summary);
     pg_rows_done(&t->rows);
     pg_rows_done(&t->claim_rows);
     arena_done(&t->arena);
@@ -639,8 +745,12 @@ static const struct flow_step turn_steps[] = {
     [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },
     [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
+    [STEP_COMPACT] = { "compact", compact_begin, compact_end, compact_lost },
+    [STEP_COMPACTED] = { "compacted", compacted_start, NULL, NULL },
+    [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },
+    [STEP_CHARGE] = { "charge", charge_start, charge_done, charge_failed },
     [STEP_KEEP] = { "keep", keep_start, keep_done, keep_failed },
     [STEP_DELIVER] = { "deliver", deliver_start, deliver_done, NULL },
     [STEP_KEEP_WAIT] = { "keep_wait", keep_wait_start, keep_wait_done, NULL },

@@ -10,6 +10,7 @@
 #include "core/chat/lane.h"
 #include "core/chat/toolbox.h"
 #include "core/model/route.h"
+#include "core/store/budget.h"
 #include "core/store/request.h"
 
 enum turn_stop {
@@ -50,14 +51,31 @@ struct turn {
     struct context_read context;
     const struct model *model; /* that answers; while none does, the first of the route */
     struct model_answer answer;
-    struct route_log asked; /* all that were asked for it */
+    struct route_log asked;           /* all that were asked for it */
+    struct model_answer summary;      /* of the older half, when it is time; see compact.h */
+    int64_t compacting;               /* up to which message; 0 = nothing */
+    const struct model_ask *question; /* as the model got it that was asked last */
     struct toolbox toolbox;
     struct permit {       /* the answer to a question of an earlier turn */
         struct str saved; /* by permit_save; "" = none */
         bool yes;
     } permit;
     uint64_t asked_ms;
-    size_t history_seen, history_left_out; /* messages */
+    struct bill_line {
+        struct uuid id;
+        const struct model *model;
+        struct model_usage usage;
+        int64_t cost;        /* nano; COST_UNKNOWN = the model has no price */
+        const char *version; /* of the price */
+        struct bill_line *next;
+    } * bill; /* what was asked so far, the last one first */
+    size_t n_bill;
+    struct budget_rows budget;
+    struct uuid reservation; /* nil = nothing is set aside */
+    bool set_aside;          /* at least for the first question */
+    int price_waits;
+    bool waits_for_prices;
+    size_t history_seen, history_summarised, history_left_out; /* messages */
     struct timer typing;
 
     struct str reply; /* what the person gets */
@@ -96,6 +114,9 @@ void turn_say(struct turn *t, const char *fmt, ...) __attribute__((format(printf
 
 /* Who answers here: the conversation's choice, the person's, the channel's, the process's. */
 const struct route *turn_route(const struct turn *t);
+
+/* The question as a model can take it. so_far: half an answer to go on with; "" = none. */
+const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far);
 
 /* Its line in the log, and its metrics. From the turn's end. */
 void turn_log(const struct turn *t);

@@ -174,7 +174,8 @@ static void on_written(uv_write_t *req, int status)
 
 enum err_kind child_write(struct child *c, struct str bytes, struct err *why)
 {
-    if (!c->input_open || c->ended) return err_set(why, ERR_IO, "the program takes no input any more");
+    if (!c->input_open || c->ended)
+        return err_set(why, ERR_IO, "the program takes no input any more");
     if (bytes.n > c->conf.unsent_max - c->unsent)
         return err_set(why, ERR_LIMIT, "the program does not read what it is sent");
     struct child_write *w = mem_alloc(sizeof(*w) + bytes.n);

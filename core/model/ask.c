@@ -15,13 +15,15 @@
 #include "core/model/models.h"
 #include "core/model/policy.h"
 
-#define TOTAL_MAX_MS   3600000 /* as model_fields allow */
-#define DEADLINE_SLACK 5000    /* ours are first and know what was waited for */
-#define END_PATIENCE   1000    /* after the end marker, for the connection to be usable again */
-#define STREAM_FACTOR  64      /* bytes on the wire for a byte of text, one token an event */
+#define TOKENS_MOST    100000000 /* of one answer */
+#define TOTAL_MAX_MS   3600000   /* as model_fields allow */
+#define DEADLINE_SLACK 5000      /* ours are first and know what was waited for */
+#define END_PATIENCE   1000      /* after the end marker, for the connection to be usable again */
+#define STREAM_FACTOR  64        /* bytes on the wire for a byte of text, one token an event */
 #define STREAM_EXTRA   (1024 * 1024)
 #define MADE_MAX       ((size_t)2 * KEPT_MAX) /* calls and what is kept of one answer */
-#define SPEAK_MS       30                     /* a word of a local answer */
+#define SAME_MAX       100 /* equal pieces in a row: a model that is caught in a loop */
+#define SPEAK_MS       30  /* a word of a local answer */
 
 enum { CALL_OPEN, CALL_SEND, CALL_WAIT, CALL_SPEAK, CALL_END };
 
@@ -45,6 +47,8 @@ struct call {
     bool receiving;    /* on_data is on the stack: the call may not go away */
     bool full;         /* reply_max is reached */
     bool crowded;      /* more calls than are taken */
+    unsigned n_same;   /* pieces like the last one, in a row */
+    size_t last_at;    /* where the last one begins */
     struct buf script; /* what a local model says */
     size_t spoken;
 };
@@ -89,11 +93,23 @@ static uint32_t left_ms(const struct call *c)
 
 /* ---- pieces ---- */
 
+static bool is_caught(const struct call *c)
+{
+    return c->n_same >= SAME_MAX;
+}
+
+static void compare(struct call *c, struct str piece)
+{
+    struct str last = str_skip(buf_str(&c->answer->text), c->last_at);
+    c->n_same = str_eq(last, piece) ? c->n_same + 1 : 0;
+    c->last_at = c->answer->text.n;
+}
+
 static void call_show(struct call *c, struct str piece)
 {
     struct model_answer *a = c->answer;
     size_t room = a->text.max - a->text.n;
-    if (!c->op || c->full || !piece.n) return;
+    if (!c->op || c->full || is_caught(c) || !piece.n) return;
     if (piece.n > room) {
         piece = str_head(piece, utf8_prefix(piece, room, TEXT_BYTES));
         c->full = true;
@@ -102,6 +118,7 @@ static void call_show(struct call *c, struct str piece)
         a->first_token_ms = elapsed_ms(c);
         metric_observe_ms(&first_piece, a->first_token_ms);
     }
+    compare(c, piece);
     buf_add(&a->text, piece);
     c->on_text(c->ctx, piece);
 }
@@ -152,6 +169,7 @@ static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
     if (!c->op) return err_set(why, ERR_CANCELLED, "not wanted any longer");
     if (c->full) return err_set(why, ERR_LIMIT, "longer than reply_max");
     if (kind != ERR_NONE) return kind;
+    if (is_caught(c)) return err_set(why, ERR_PROTO, "it repeats itself for ever");
     if (c->sink.ended)
         timer_set(c->models->loop, &c->timer, END_PATIENCE);
     else if (c->sink.alive)
@@ -341,12 +359,22 @@ static enum flow_rc speak_done(struct flow *f)
 
 /* ---- the end ---- */
 
+/* Numbers that no answer has are as good as none, and the database could not keep their sum. */
+static bool usage_is_plausible(const struct model_usage *u)
+{
+    const int64_t counts[] = { u->prompt_tokens, u->completion_tokens, u->cached_tokens,
+                               u->written_tokens, u->reasoning_tokens };
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+        if (counts[i] < 0 || counts[i] > TOKENS_MOST) return false;
+    return true;
+}
+
 static void answer_complete(struct call *c)
 {
     struct model_answer *a = c->answer;
     if (c->flow.err.kind != ERR_NONE) forget_calls(a);
     a->finish = c->flow.err.kind != ERR_NONE ? MODEL_CUT : a->n_calls ? MODEL_TOOL : c->sink.finish;
-    a->usage = c->sink.usage;
+    if (usage_is_plausible(&c->sink.usage)) a->usage = c->sink.usage;
     a->total_ms = elapsed_ms(c);
     if (!a->usage.known) {
         a->usage.prompt_tokens = tokens_of_ask(c->ask);

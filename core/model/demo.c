@@ -74,6 +74,7 @@ const struct model_type model_demo = {
     .name = "demo",
     .help = "No model at all: says so, and how to get one.",
     .fields = no_fields,
+    .is_local = true,
     .size = sizeof(struct model),
     .local = answer,
 };

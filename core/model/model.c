@@ -3,8 +3,10 @@
  * none. The first is the default.
  */
 #include "core/base/mem.h"
+#include "core/model/gate.h"
 #include "core/model/health.h"
 #include "core/model/models.h"
+#include "core/model/prices.h"
 #include "core/model/types.h"
 
 #define KEYS_MAX 48
@@ -28,6 +30,15 @@ const struct conf_field model_fields[] = {
       .help = "It can look at pictures: their addresses are handed on." },
     { "tools", CONF_BOOL, offsetof(struct model, tools), .def = "true",
       .help = "It can call tools; false for one whose server refuses questions that offer some." },
+    { "input_price", CONF_STR, offsetof(struct model, input_price),
+      .help = "US dollars a million tokens that it reads. Empty = the price list's, see "
+              "`parley prices`." },
+    { "output_price", CONF_STR, offsetof(struct model, output_price),
+      .help = "US dollars a million tokens that it writes." },
+    { "cached_price", CONF_STR, offsetof(struct model, cached_price),
+      .help = "The same for what it reads from its cache. Empty = input_price." },
+    { "price_as", CONF_STR, offsetof(struct model, price_as),
+      .help = "Its name in the price list. Empty = found by its own names." },
     { "connect_timeout", CONF_DURATION, offsetof(struct model, connect_ms), .def = "5s", .min = 100,
       .max = 60000, .help = "For a connection." },
     { "first_token_timeout", CONF_DURATION, offsetof(struct model, first_token_ms), .def = "60s",
@@ -37,6 +48,10 @@ const struct conf_field model_fields[] = {
       .max = 3600000, .help = "Between two pieces of the answer." },
     { "total_timeout", CONF_DURATION, offsetof(struct model, total_ms), .def = "5m", .min = 100,
       .max = 3600000, .help = "For the whole answer, all tries included." },
+    { "running_max", CONF_INT, offsetof(struct model, running_max), .def = "0", .min = 0,
+      .max = 100000,
+      .help = "Questions that a process asks it at once; others wait, and channels and people take "
+              "turns. 0 = any number. Local models are best asked one or two at a time." },
     { "tries", CONF_INT, offsetof(struct model, tries), .def = "3", .min = 1, .max = 10,
       .help = "How often to ask until the answer begins. Afterwards it is never asked again." },
     { "reply_max", CONF_SIZE, offsetof(struct model, reply_max), .def = "256KB", .min = 1024,
@@ -127,6 +142,7 @@ static enum err_kind model_configure(struct models *models, struct conf_group *g
     if (!m) return ERR_CONF;
     const char *key = "name";
     enum err_kind kind = name_check(models, m, why);
+    if (kind == ERR_NONE) kind = prices_check(m, &key, why);
     if (kind == ERR_NONE && type->check) kind = type->check(m, &key, why);
     if (kind == ERR_NONE && m->embeds && !type->embed_encode) {
         key = "embeds";
@@ -163,6 +179,7 @@ enum err_kind models_open(struct loop *loop, struct http_client *http, struct co
     models->http = http;
     models->doc = doc;
     models->health = health_new(loop);
+    models->prices = prices_new(models);
     arena_init(&models->strings);
     op_init(&models->probe, loop, NULL);
     enum err_kind kind = models_read(models, why);
@@ -178,6 +195,8 @@ void models_close(struct models *models)
 {
     op_cancel(&models->probe);
     health_free(models->health);
+    gates_free(models->gates);
+    prices_free(models->prices);
     http_reply_done(&models->probe_reply);
     for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);
     arena_done(&models->strings);

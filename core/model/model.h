@@ -116,6 +116,7 @@ struct model_type {
     enum err_kind (*embed_encode)(const struct model *m, const struct str *texts, size_t n,
                                   struct arena *arena, struct http_request *rq, struct err *why);
     enum err_kind (*embed_read)(struct json *doc, struct vectors *to, struct err *why);
+    bool is_local; /* it costs nothing unless somebody says so */
     /* Instead of all of the above but check: an answer made in the process, written in pieces by
      * ask.c (demo). */
     void (*local)(const struct model *m, const struct model_ask *ask, struct buf *ret);
@@ -127,14 +128,16 @@ struct model {
     const struct model_type *type;
     const char *name;  /* what people say: /model NAME */
     const char *model; /* what the backend calls it; "" = name */
+    const char *input_price, *output_price, *cached_price, *price_as; /* see prices.h */
     int64_t context_tokens, max_tokens;
     int64_t connect_ms, first_token_ms, idle_ms, total_ms;
-    bool sees;          /* it can look at pictures */
-    bool tools;         /* it can call tools */
-    int64_t tries;      /* in all, before the first piece was shown */
-    int64_t reply_max;  /* bytes */
-    bool embeds;        /* it makes vectors, and cannot chat */
-    int64_t dimensions; /* of its vectors, where they can be chosen; 0 = the model's own */
+    bool sees;           /* it can look at pictures */
+    bool tools;          /* it can call tools */
+    int64_t tries;       /* in all, before the first piece was shown */
+    int64_t running_max; /* see gate.h; 0 = any number */
+    int64_t reply_max;   /* bytes */
+    bool embeds;         /* it makes vectors, and cannot chat */
+    int64_t dimensions;  /* of its vectors, where they can be chosen; 0 = the model's own */
 };
 extern const struct conf_field model_fields[]; /* the common ones */
 /* What the backend calls it. */

@@ -7,7 +7,9 @@
 #define MODELS_MAX 64
 #define ROUTES_MAX 32
 
+struct gate;
 struct health;
+struct prices;
 
 struct models {
     struct loop *loop;
@@ -19,7 +21,9 @@ struct models {
     size_t n;
     struct route routes[ROUTES_MAX];
     size_t n_routes;
+    struct gate *gates;
     struct health *health;
+    struct prices *prices;
     const struct model *embedders[MODELS_MAX];
     size_t n_embedders;
     struct model *made[MODELS_MAX]; /* all of them, to be freed; a list that was replaced stays */

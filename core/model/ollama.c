@@ -346,6 +346,7 @@ const struct model_type model_ollama = {
     .name = "ollama",
     .help = "Ollama by its own API: sets the context, keeps models loaded, chooses how they think.",
     .fields = fields,
+    .is_local = true,
     .size = sizeof(struct ollama),
     .check = check,
     .encode = encode,

@@ -140,6 +140,13 @@ enum err_kind price_read(struct json *entry, struct price *ret, struct err *why)
         if (read_member(m.key, m.value, &p, why)) return why->kind;
     if (p.base.input == PRICE_SAME && p.base.output == PRICE_SAME)
         return err_set(why, ERR_NOT_FOUND, "it has no price of tokens");
+    /* Others do without one of them: what makes vectors writes nothing. */
+    if (p.base.input == PRICE_SAME || p.base.output == PRICE_SAME) {
+        struct str mode;
+        if (json_get_str(entry, "mode", &mode) &&
+            (str_eq(mode, STR("chat")) || str_eq(mode, STR("responses"))))
+            return err_set(why, ERR_NOT_FOUND, "half of its prices are missing");
+    }
     if (p.base.input == PRICE_SAME) p.base.input = 0;
     if (p.base.output == PRICE_SAME) p.base.output = 0;
     for (size_t i = 0; i < N_KEYS; i++) /* what a large request does not change */
@@ -168,7 +175,7 @@ static int64_t at_most(int64_t n, int64_t max)
 
 int64_t price_cost(const struct price *p, const struct model_usage *u)
 {
-    if (u->cost_nano > 0) return u->cost_nano;
+    if (u->cost_nano > 0) return at_most(u->cost_nano, COST_MAX_NANO);
     if (!p->known) return COST_UNKNOWN;
     bool large = p->large_tokens && u->prompt_tokens > p->large_tokens;
     const struct price_rates *r = large ? &p->large : &p->base;
@@ -181,7 +188,7 @@ int64_t price_cost(const struct price *p, const struct model_usage *u)
                    times(u->completion_tokens - reasoning, r->output) +
                    times(reasoning, or_same(r->reasoning, r->output));
     __int128 nano = (sum + A_MILLION - 1) / A_MILLION;
-    return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
+    return nano > COST_MAX_NANO ? COST_MAX_NANO : (int64_t)nano;
 }
 
 int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens)

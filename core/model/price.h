@@ -12,6 +12,7 @@
 #define PRICE_MAX     INT64_C(100000000000000) /* 100,000 dollars a million tokens: a mistake */
 #define COST_UNKNOWN  (-1)
 #define NANO_A_DOLLAR INT64_C(1000000000)
+#define COST_MAX_NANO INT64_C(999999000000000) /* numeric(14,8) holds no more; it is a mistake */
 
 struct price_rates {
     int64_t input, output;
@@ -43,7 +44,8 @@ bool price_decimal(struct str text, int scale, int64_t *ret);
  */
 enum err_kind price_read(struct json *entry, struct price *ret, struct err *why);
 
-/* What it cost, in nano, rounded up; COST_UNKNOWN without a price, unless the backend said it. */
+/* What it cost, in nano, rounded up, at most COST_MAX_NANO; COST_UNKNOWN without a price, unless
+ * the backend said it. */
 int64_t price_cost(const struct price *p, const struct model_usage *usage);
 /* The most that a question may cost: its tokens with 15 % more, and the longest answer. */
 int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens);

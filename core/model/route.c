@@ -5,12 +5,13 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/loop/flow.h"
+#include "core/model/gate.h"
 #include "core/model/health.h"
 #include "core/model/policy.h"
 
 #define DEADLINE_SLACK_MS 10000 /* each model has deadlines of its own, which know more */
 
-enum { STEP_PICK, STEP_ASK, STEP_N };
+enum { STEP_PICK, STEP_GATE, STEP_ASK, STEP_N };
 
 struct routing {
     struct flow flow;
@@ -20,7 +21,8 @@ struct routing {
     struct route_asker asker;
     struct model_answer *answer, rest; /* rest: of a model that goes on with another's half */
     struct route_log *log;
-    uint64_t began_ms, try_began_ms;
+    uint64_t began_ms, try_began_ms, longest_ms;
+    struct gate_ticket ticket;
     size_t next;  /* of the route */
     bool resting; /* who rests is asked, too: there is nobody else */
     bool showing; /* a piece is on its way to the asker, who may cancel */
@@ -37,6 +39,8 @@ static struct routing *of_flow(struct flow *f)
 {
     return container_of(f, struct routing, flow);
 }
+
+static enum flow_rc try_failed(struct routing *r, const struct err *failure);
 
 static struct route_try *last_try(struct routing *r)
 {
@@ -69,6 +73,36 @@ static enum flow_rc pick_start(struct flow *f)
     r->next = 0;
     r->log->n = 0;
     return FLOW_NEXT;
+}
+
+/* ---- gate: wait for a place ---- */
+
+static enum flow_rc gate_start(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    const struct model *m = r->route->v[r->next];
+    if (gate_is_open(m)) return FLOW_NEXT;
+    r->ticket.on_place = r->asker.on_place;
+    r->ticket.ctx = r->asker.ctx;
+    op_extend(r->op, GATE_WAIT_MAX_MS + r->longest_ms); /* that is no time of the model's */
+    gate_enter(r->models, m, &r->ticket, &f->op, r->asker.channel, r->asker.person);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc gate_done(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    op_extend(r->op, r->longest_ms);
+    return FLOW_NEXT;
+}
+
+/* Too many wait: that is a failure of this model like another. */
+static enum flow_rc gate_failed(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    add_try(r, r->route->v[r->next++]);
+    r->try_began_ms = clock_ms();
+    return try_failed(r, &f->op.err);
 }
 
 /* ---- ask ---- */
@@ -112,6 +146,7 @@ static void note_try(struct routing *r, const struct err *why)
         health_worked(r->models, t->model, t->ms);
     else
         health_failed(r->models, t->model, why);
+    gate_leave(&r->ticket, t->ms);
 }
 
 static enum flow_rc ask_done(struct flow *f)
@@ -145,10 +180,10 @@ static void hand_over_midway(struct routing *r)
     r->asker.on_restart(r->asker.ctx);
 }
 
-static enum flow_rc ask_failed(struct flow *f)
+static enum flow_rc try_failed(struct routing *r, const struct err *failure)
 {
-    struct routing *r = of_flow(f);
-    struct err why = f->op.err;
+    struct flow *f = &r->flow;
+    struct err why = *failure;
     bool shown = r->answer->text.n > 0;
     note_try(r, &why);
     if (!has_next(r, &why) || (shown && r->route->midway == ROUTE_KEEP)) {
@@ -164,6 +199,11 @@ static enum flow_rc ask_failed(struct flow *f)
         metric_add(&failovers[0], 1);
     flow_goto(f, STEP_PICK);
     return FLOW_NEXT;
+}
+
+static enum flow_rc ask_failed(struct flow *f)
+{
+    return try_failed(of_flow(f), &f->op.err);
 }
 
 /* ---- the end ---- */
@@ -208,12 +248,14 @@ static void routing_end(struct flow *f)
         else
             op_fail(op, &f->err);
     }
+    gate_leave(&r->ticket, 0);
     model_answer_done(&r->rest);
     free(r);
 }
 
 static const struct flow_step steps[] = {
     [STEP_PICK] = { "pick", pick_start, NULL, NULL },
+    [STEP_GATE] = { "gate", gate_start, gate_done, gate_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
 };
 static const struct flow_kind routing_kind = {
@@ -245,6 +287,7 @@ void route_ask(struct models *models, const struct route *route, struct op *op,
                            .asker = *asker,
                            .answer = ret,
                            .log = ret_log,
+                           .longest_ms = longest_ms,
                            .began_ms = clock_ms() };
     op_begin(op, &route_kind, r, longest_ms);
     flow_start(&r->flow, &routing_kind, op->loop, NULL);

@@ -47,7 +47,7 @@ struct route_log {
         bool rested;    /* it was not asked: it rests */
         uint32_t first_token_ms, ms;
         unsigned tries, rounds; /* rounds: questions, where tools are called in between */
-        size_t bytes; /* of text */
+        size_t bytes;           /* of text */
         struct model_usage usage;
     } v[ROUTE_MODELS_MAX];
     size_t n;
@@ -61,7 +61,9 @@ struct route_asker {
     const struct model_ask *(*ask)(void *ctx, const struct model *m, struct str so_far);
     void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
+    void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */
     void *ctx;
+    struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
 
 /* One more question was asked: the sum is known only if each is. */

@@ -88,6 +88,43 @@ void store_set_model(struct store *s, struct op *op, struct uuid conversation, s
     pg_query(s->pg, op, &model_stmt, v, 2, NULL);
 }
 
+static const struct pg_stmt prefer_stmt = {
+    "prefer_model",
+    "WITH here AS (UPDATE conversations SET model_override = NULL WHERE id = $2) "
+    "UPDATE users SET preferred_model = nullif($3, ''), updated_at = now() WHERE id = $1"
+};
+
+void store_prefer_model(struct store *s, struct op *op, const struct claimed *c, struct str model)
+{
+    const struct pg_value v[] = { pg_uuid(c->user), pg_uuid(c->conversation), pg_text(model) };
+    pg_query(s->pg, op, &prefer_stmt, v, 3, NULL);
+}
+
+/* The later one wins, should two processes have made one. */
+static const struct pg_stmt compact_stmt = {
+    "compact", "UPDATE conversations SET summary = $3, summary_until = $2::int"
+               " WHERE id = $1 AND summary_until < $2 AND NOT summary_off"
+};
+
+void store_compact(struct store *s, struct op *op, struct uuid conversation, int64_t until,
+                   struct str summary)
+{
+    const struct pg_value v[] = { pg_uuid(conversation), pg_int(until), pg_text(summary) };
+    pg_query(s->pg, op, &compact_stmt, v, 3, NULL);
+}
+
+static const struct pg_stmt compact_off_stmt = {
+    "compact_off",
+    "UPDATE conversations SET summary = CASE WHEN $2 THEN NULL ELSE summary END,"
+    " summary_until = CASE WHEN $2 THEN 0 ELSE summary_until END, summary_off = $2 WHERE id = $1"
+};
+
+void store_compact_off(struct store *s, struct op *op, struct uuid conversation, bool off)
+{
+    const struct pg_value v[] = { pg_uuid(conversation), pg_bool(off) };
+    pg_query(s->pg, op, &compact_off_stmt, v, 2, NULL);
+}
+
 /*
  * A reply knows the messages it answers; an unanswered question is not history yet. What this one
  * goes on with is history up to the moment when it began.

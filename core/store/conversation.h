@@ -34,6 +34,16 @@ void store_places(struct store *s, struct op *op, struct str channel, int64_t da
 /* model: "" = back to the default. */
 void store_set_model(struct store *s, struct op *op, struct uuid conversation, struct str model);
 
+/* The person's own model from now on, wherever no conversation has another one; this one has none
+ * then. "" = back to the default. */
+void store_prefer_model(struct store *s, struct op *op, const struct claimed *c, struct str model);
+
+/* A summary stands for the conversation's messages up to the one with this ordinal. */
+void store_compact(struct store *s, struct op *op, struct uuid conversation, int64_t until,
+                   struct str summary);
+/* off: there is none, and will be none. */
+void store_compact_off(struct store *s, struct op *op, struct uuid conversation, bool off);
+
 /* The newest answered exchanges, newest first, at most `limit`. Rows: question, answer. */
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
                    struct pg_rows *rows);

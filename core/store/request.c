@@ -79,7 +79,8 @@ const struct pg_batch_kind store_claim_kind = {
               "  r.ip, c.model_override, u.preferred_model, r.outcome, c.is_direct,"
               "  r.ticket, r.late_ms, r.pictures,"
               "  (SELECT d.channel_user_id FROM identities d WHERE d.user_id = r.user_id"
-              "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL "
+              "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL,"
+              "  c.summary, c.summary_until::bigint, c.summary_off "
               "FROM claimed r JOIN conversations c ON c.id = r.conversation_id JOIN users u ON u.id = r.user_id "
               "ORDER BY r.ord" },
     .n_columns = 4,
@@ -131,6 +132,9 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
         .pictures = pg_rows_str(rows, 0, 26),
         .from = pg_rows_str(rows, 0, 27),
         .approved = pg_rows_bool(rows, 0, 28),
+        .summary = pg_rows_str(rows, 0, 29),
+        .summary_until = pg_rows_i64(rows, 0, 30),
+        .summary_off = pg_rows_bool(rows, 0, 31),
     };
     return true;
 }
@@ -198,8 +202,8 @@ void store_requeue(struct store *s, struct op *op, struct uuid request, int atte
 }
 
 static const enum pg_type keep_types[] = {
-    PG_UUID, PG_UUID, PG_INT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TEXT,
-    PG_TEXT, PG_TEXT, PG_INT, PG_INT,  PG_INT,  PG_JSON, PG_INT,  PG_JSON,
+    PG_UUID, PG_UUID, PG_INT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TEXT, PG_TEXT,
+    PG_TEXT, PG_INT,  PG_INT, PG_INT,  PG_JSON, PG_INT,  PG_JSON, PG_JSON,
 };
 
 /*
@@ -212,23 +216,32 @@ const struct pg_batch_kind store_keep_kind = {
               "WITH input AS ("
               "  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::text[],"
               "    $7::bool[], $8::text[], $9::text[], $10::text[], $11::int8[], $12::int8[], $13::int8[],"
-              "    $14::jsonb[], $15::int8[], $16::jsonb[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
-              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, receipt, ord)"
+              "    $14::jsonb[], $15::int8[], $16::jsonb[], $17::jsonb[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
+              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, receipt, costs, ord)"
               "), kept AS ("
               "  UPDATE requests r SET"
               "    status = CASE WHEN i.n_parts > 0 THEN 'sending' ELSE i.outcome END, outcome = i.outcome,"
               "    status_reason = nullif(i.reason, ''), reply_id = CASE WHEN i.n_parts > 0 THEN i.reply END,"
               "    query = i.query, model_used = nullif(i.model, ''), prompt_tokens = nullif(i.prompt_tokens, -1),"
               "    completion_tokens = nullif(i.completion_tokens, -1), total_latency_ms = i.latency_ms,"
+              "    total_cost = (SELECT CASE WHEN sum(x.cost) > 999999 THEN 999999 ELSE sum(x.cost) END FROM jsonb_to_recordset(i.costs) AS x (cost numeric)),"
               "    completed_at = CASE WHEN i.n_parts > 0 THEN NULL ELSE now() END"
               "  FROM input i WHERE r.id = i.request AND r.attempt = i.attempt AND r.status = 'running'"
-              "  RETURNING r.conversation_id, i.*"
+              "  RETURNING r.conversation_id, r.user_id, r.channel, i.*"
               "), said AS ("
               "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
               "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
               "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[],"
               "    CASE WHEN k.notice THEN '{}' ELSE jsonb_build_object('receipt', k.receipt) END"
               "  FROM kept k WHERE k.n_parts > 0"
+              "), billed AS ("
+              "  INSERT INTO cost_records (id, request_id, conversation_id, user_id, channel, provider, model, prompt_tokens,"
+              "    completion_tokens, cached_tokens, reasoning_tokens, cost, pricing_version, estimated)"
+              "  SELECT x.id, k.request, k.conversation_id, k.user_id, k.channel, x.provider, x.model, x.prompt, x.completion,"
+              "    x.cached, x.reasoning, x.cost, x.version, x.estimated"
+              "  FROM kept k, jsonb_to_recordset(k.costs) AS x (id uuid, provider text, model text, prompt bigint,"
+              "    completion bigint, cached bigint, reasoning bigint, cost numeric, version text, estimated boolean)"
+              "  ON CONFLICT DO NOTHING"
               "), parted AS ("
               "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
               "  SELECT d.id, k.request, d.part, k.n_parts, d.text, k.notice"
@@ -243,7 +256,7 @@ const struct pg_batch_kind store_keep_kind = {
               "  RETURNING c.id, c.message_count"
               ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
               "ORDER BY k.ord" },
-    .n_columns = 16,
+    .n_columns = 17,
     .types = keep_types,
     .rows_max = 128,
 };
@@ -251,14 +264,23 @@ const struct pg_batch_kind store_keep_kind = {
 void store_keep(struct store *s, struct op *op, const struct reply_row *r, struct pg_rows *rows)
 {
     const struct pg_value row[] = {
-        pg_uuid(r->request),      pg_uuid(r->reply),
-        pg_int(r->attempt),       pg_text(r->query),
-        pg_text(r->answers),      pg_text(r->content),
-        pg_bool(r->notice),       pg_text(r->outcome),
-        pg_text(r->reason),       pg_text(r->model),
-        pg_int(r->prompt_tokens), pg_int(r->completion_tokens),
-        pg_int(r->latency_ms),    pg_json(r->parts),
-        pg_int(r->n_parts),       pg_json(r->receipt.n ? r->receipt : STR("{}")),
+        pg_uuid(r->request),
+        pg_uuid(r->reply),
+        pg_int(r->attempt),
+        pg_text(r->query),
+        pg_text(r->answers),
+        pg_text(r->content),
+        pg_bool(r->notice),
+        pg_text(r->outcome),
+        pg_text(r->reason),
+        pg_text(r->model),
+        pg_int(r->prompt_tokens),
+        pg_int(r->completion_tokens),
+        pg_int(r->latency_ms),
+        pg_json(r->parts),
+        pg_int(r->n_parts),
+        pg_json(r->receipt.n ? r->receipt : STR("{}")),
+        pg_json(r->costs.n ? r->costs : STR("[]")),
     };
     pg_batch_add(s->keep, op, row, rows);
 }

@@ -51,6 +51,10 @@ struct claimed {
     struct str workspace, place, thread;
     struct str query, platform_message, preview_message, ip;
     struct str model_override, preferred_model, outcome;
+    struct str
+        summary; /* of the conversation's messages up to the ordinal summary_until; "" = none */
+    int64_t summary_until;
+    bool summary_off;
     struct str ticket;   /* the adapter's, to answer this very message; "" = none */
     struct str pictures; /* JSON array of addresses; "" = none */
 };
@@ -93,6 +97,7 @@ struct reply_row {
     int64_t prompt_tokens, completion_tokens, latency_ms; /* tokens -1 = unknown */
     struct str parts; /* JSON: [{"id": uuid, "part": 0, "text": "..."}, ...] */
     int n_parts;
+    struct str costs;   /* JSON: [{"id", "provider", "model", "prompt", ..., "cost"}, ...] */
     struct str receipt; /* JSON object: how the reply came about */
 };
 

@@ -66,6 +66,26 @@ enum err_kind admit_url(struct str url, bool secure, struct err *why)
     return ERR_NONE;
 }
 
+/* "https://host:port", as it is written. */
+static struct str origin_of(struct str url)
+{
+    struct str host = authority(url);
+    return str_head(url, (size_t)(host.p - url.p) + host.n);
+}
+
+enum err_kind admit_same_origin(struct str base, struct str given, struct buf *ret, struct err *why)
+{
+    struct str origin = origin_of(base);
+    bool whole = str_find(given, STR("://")) != SIZE_MAX && given.n && given.p[0] != '/';
+    if (whole ? !str_eq_nocase(origin_of(given), origin)
+              : !str_starts(given, STR("/")) || str_starts(given, STR("//")))
+        return err_set(why, ERR_REFUSED, "it names an address of another origin");
+    if (!whole) buf_add(ret, origin);
+    buf_add(ret, given);
+    if (admit_url(buf_str(ret), false, why) == ERR_NONE && !ret->full) return ERR_NONE;
+    return err_set(why, ERR_REFUSED, "it names an address that is none");
+}
+
 enum err_kind admit_command(struct str program, const struct conf_list *allowed, bool secure,
                             struct err *why)
 {

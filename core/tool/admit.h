@@ -1,5 +1,5 @@
 /*
- * admit - what a configuration of tool servers may name. Pure.
+ * admit - what a configuration of tool servers, and a server itself, may name. Pure.
  */
 #pragma once
 #include "core/base/conf.h"
@@ -9,6 +9,12 @@
  * inside is never taken: it would be logged. ERR_CONF says what is wrong.
  */
 enum err_kind admit_url(struct str url, bool secure, struct err *why);
+/*
+ * An address that a server gives, made whole by the one it was given at. ERR_REFUSED: it leads to
+ * another origin.
+ */
+enum err_kind admit_same_origin(struct str base, struct str given, struct buf *ret,
+                                struct err *why);
 /* Its host is localhost, or a loopback address as a literal. */
 bool admit_is_local(struct str url);
 /* A program: where `secure`, by its absolute path, or one of `allowed` by its bare name. */

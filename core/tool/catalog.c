@@ -3,6 +3,7 @@
 #include "core/base/utf8.h"
 #include "core/net/sign.h"
 #include "core/tool/rpc.h"
+#include "core/tool/visible.h"
 
 #define HASH_DIGITS 8 /* of a name that was cut */
 #define CURSOR_MAX  4096
@@ -159,10 +160,18 @@ static void tool_hash(struct tool *t, struct str description, struct str schema)
     sign_sha256(buf_str(&all), t->hash);
 }
 
+/* What models see: after the hash, which is of what the server wrote. */
+static struct str shown_text(struct catalog *c, struct str text)
+{
+    _cleanup_(buf_done) struct buf clean = BUF_INIT(text.n * 3 + 1);
+    visible_add(&clean, text);
+    return arena_dup(&c->arena, buf_str(&clean));
+}
+
 static struct str cut_description(struct catalog *c, struct str text)
 {
-    text = utf8_cleaned(&c->arena, text);
-    if (text.n <= c->limits.description) return arena_dup(&c->arena, text);
+    text = shown_text(c, text);
+    if (text.n <= c->limits.description) return text;
     size_t n = utf8_prefix(text, c->limits.description, TEXT_BYTES);
     return arena_printf(&c->arena, "%.*s …", STR_ARG(str_head(text, n)));
 }
@@ -179,7 +188,7 @@ static bool take_schema(struct catalog *c, struct tool *t, struct json *schema,
     if (!json_write(schema, &text)) return drop(c, t->name, "its schema is too long");
     walk_schema(&w, schema, true, 0);
     if (w.wrong) return drop(c, t->name, w.wrong);
-    t->shown.schema = arena_dup(&c->arena, buf_str(&text));
+    t->shown.schema = shown_text(c, buf_str(&text));
     t->n_headers = w.n_headers;
     struct tool_header *headers = arena_new_array(&c->arena, struct tool_header, w.n_headers + 1);
     memcpy(headers, w.headers, w.n_headers * sizeof(*headers));

@@ -1,6 +1,7 @@
 /* result - see result.h. */
 #include "core/tool/result.h"
 #include "core/base/utf8.h"
+#include "core/tool/visible.h"
 #include <stdio.h>
 
 #define LABEL_MAX 300 /* of a name, type or address that a server gives */
@@ -29,10 +30,8 @@ static void add(struct text *t, struct str s)
 static void add_foreign(struct text *t, struct str s)
 {
     _cleanup_(buf_done) struct buf clean = BUF_INIT(s.n * 3 + 1);
-    if (!utf8_valid(s)) {
-        utf8_clean(&clean, s);
-        s = buf_str(&clean);
-    }
+    visible_add(&clean, s);
+    s = buf_str(&clean);
     while (s.n) {
         size_t n = 0;
         while (n < s.n && !str_starts_nocase(str_skip(s, n), STR("<tool_result")) &&

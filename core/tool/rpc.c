@@ -1,6 +1,7 @@
 /* rpc - see rpc.h. */
 #include "core/tool/rpc.h"
 #include "core/base/utf8.h"
+#include "core/tool/visible.h"
 
 #define META           "io.modelcontextprotocol/"
 #define BASE64_HEAD    "=?base64?"
@@ -223,9 +224,9 @@ enum err_kind rpc_refusal(const struct rpc_message *m, struct err *why)
 {
     _cleanup_(buf_done) struct buf clean = BUF_INIT(4 * ERROR_TEXT_MAX);
     struct str head = str_head(m->text, ERROR_TEXT_MAX);
-    utf8_clean(&clean, str_head(head, head.n - utf8_partial_tail(head)));
+    visible_add(&clean, str_head(head, head.n - utf8_partial_tail(head)));
     for (size_t i = 0; i < clean.n; i++)
-        if ((unsigned char)clean.p[i] < ' ') clean.p[i] = ' ';
+        if (clean.p[i] == '\n' || clean.p[i] == '\t') clean.p[i] = ' ';
     return err_set(why, ERR_REFUSED, "the server says: %.*s (%lld)", STR_ARG(buf_str(&clean)),
                    (long long)m->code);
 }

@@ -23,8 +23,8 @@
 #define SCHEMA_MAX      (16 * 1024)
 
 static const struct retry retry = { 1000, 60000 };
-static struct metric restarts = METRIC(METRIC_COUNTER, "parley_tool_server_exits_total", "",
-                                       "Tool servers' programs that ended by themselves.");
+static struct metric exits = METRIC(METRIC_COUNTER, "parley_tool_server_exits_total", "",
+                                    "Tool servers' programs and streams that ended by themselves.");
 
 /* A tool as it was first seen. */
 struct server_pin {
@@ -70,6 +70,16 @@ static const char **make_vector(struct server *s, const struct conf_list *list)
     return v;
 }
 
+/* What is handed on by its name is mostly a secret, and programs write what they like. */
+static void hide_secrets(const struct conf_list *env)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes it */
+        const char *value = strchr(env->v[i], '=') ? NULL : getenv(env->v[i]);
+        if (value) log_secret(str_of(value));
+    }
+}
+
 void server_init(struct server *s, struct loop *loop, struct http_client *http,
                  const struct server_conf *conf)
 {
@@ -86,6 +96,7 @@ void server_init(struct server *s, struct loop *loop, struct http_client *http,
     s->wire_conf.url = s->conf.url;
     if (conf->secure && !admit_is_local(str_of(conf->url))) s->wire_conf.guard = address_is_public;
     make_headers(s);
+    hide_secrets(&conf->env);
 }
 
 void server_done(struct server *s)
@@ -93,8 +104,6 @@ void server_done(struct server *s)
     struct map_node *node;
     server_stop_calls(s);
     server_stop_opening(s);
-    const struct err why = { .kind = ERR_CANCELLED, .msg = "shutting down" };
-    server_opened(s, &why);
     wire_close(s->wire);
     while ((node = map_any(&s->pins))) {
         map_drop(&s->pins, node);
@@ -134,10 +143,12 @@ static void count_failure(struct server *s)
 static void on_gone(void *ctx)
 {
     struct server *s = ctx;
-    bool soon = s->up && clock_ms() - s->spawned_at_ms < SHORT_LIFE_MS;
-    metric_add(&restarts, 1);
-    log_warn(server_who(s), "the program ended, starting it again when it is needed", "soon=%d",
-             soon);
+    bool soon = s->up && !*s->conf.url && clock_ms() - s->spawned_at_ms < SHORT_LIFE_MS;
+    if (s->up) {
+        metric_add(&exits, 1);
+        log_warn(server_who(s), "it ended by itself, beginning anew when it is needed", "soon=%d",
+                 soon);
+    }
     server_drop_wire(s);
     s->listed = false;
     if (!soon) return; /* while it is being opened, that counts */
@@ -150,7 +161,8 @@ enum err_kind server_wire(struct server *s, struct err *why)
     const struct wire_user user = { on_note, on_gone, s };
     if (s->wire) return ERR_NONE;
     if (*s->conf.url) {
-        s->wire = wire_http_open(s->loop, s->http, &s->wire_conf, &user);
+        s->wire = s->old_http ? wire_sse_open(s->loop, s->http, &s->wire_conf, &user)
+                              : wire_http_open(s->loop, s->http, &s->wire_conf, &user);
         return ERR_NONE;
     }
     s->spawned_at_ms = clock_ms();

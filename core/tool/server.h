@@ -35,6 +35,7 @@ struct server {
     const char **argv, **env;
     struct wire *wire; /* NULL: none yet, or the program ended */
     enum rpc_era era;
+    bool old_http;       /* it speaks the first way over HTTP: wire_sse_open */
     const char *version; /* agreed upon; NULL before */
     bool up;             /* the handshake is done, the session is good */
     struct catalog catalog;

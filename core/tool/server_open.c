@@ -164,6 +164,19 @@ static enum flow_rc initialize_done(struct flow *f)
     return FLOW_NEXT;
 }
 
+/* What refuses to be POSTed to may be a server of 2024-11-05. */
+static enum flow_rc initialize_failed(struct flow *f)
+{
+    const struct server_opening *o = of_flow(f);
+    struct server *s = o->s;
+    int status = o->answer.status;
+    bool refused = status == 400 || status == 404 || status == 405;
+    if (!*s->conf.url) return FLOW_STOP;
+    server_drop_wire(s);
+    s->old_http = !s->old_http && refused;
+    return s->old_http ? go_to(f, OPEN_CONNECT) : FLOW_STOP;
+}
+
 static enum flow_rc initialized_start(struct flow *f)
 {
     struct server_opening *o = of_flow(f);
@@ -234,7 +247,7 @@ static enum flow_rc list_failed(struct flow *f)
 /* An old list is better than none, as long as there is a connection to use it with. */
 static bool keep_old(struct server *s, const struct err *why)
 {
-    if (!s->listed || !s->up || !s->wire) return false;
+    if (!s->listed || !s->up || !s->wire || why->kind == ERR_CANCELLED) return false;
     log_warn(server_who(s), "tools cannot be listed anew, keeping the old list", "why=%s",
              log_quote(str_of(why->msg)));
     s->stale = false;
@@ -251,12 +264,12 @@ static void opening_end(struct flow *f)
     rpc_message_done(&o->answer.message);
     catalog_done(&o->fresh);
     free(o);
-    if (why.kind == ERR_CANCELLED) return; /* server_stop_opening */
     if (why.kind != ERR_NONE && !keep_old(s, &why)) {
         s->up = false;
         err_add(&why, "%s: ", s->conf.name);
-        log_warn(server_who(s), "cannot be reached, doing without its tools", "kind=%s why=%s",
-                 err_rule(why.kind)->name, log_quote(str_of(why.msg)));
+        if (why.kind != ERR_CANCELLED)
+            log_warn(server_who(s), "cannot be reached, doing without its tools", "kind=%s why=%s",
+                     err_rule(why.kind)->name, log_quote(str_of(why.msg)));
         server_opened(s, &why);
         return;
     }
@@ -266,7 +279,7 @@ static void opening_end(struct flow *f)
 static const struct flow_step steps[] = {
     [OPEN_CONNECT] = { "connect", connect_start, NULL, NULL },
     [OPEN_DISCOVER] = { "discover", discover_start, discover_done, discover_failed },
-    [OPEN_INITIALIZE] = { "initialize", initialize_start, initialize_done, NULL },
+    [OPEN_INITIALIZE] = { "initialize", initialize_start, initialize_done, initialize_failed },
     [OPEN_INITIALIZED] = { "initialized", initialized_start, initialized_done, NULL },
     [OPEN_LIST] = { "list", list_start, list_done, list_failed },
 };

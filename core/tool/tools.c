@@ -5,6 +5,7 @@
 #include "core/base/utf8.h"
 #include "core/tool/admit.h"
 #include "core/tool/server.h"
+#include "core/tool/visible.h"
 
 #define SERVERS_MAX   32
 #define ANSWER_EXTRA  4096 /* the fence and the marks around a result */
@@ -211,15 +212,15 @@ bool tools_needs_approval(const struct tools *t, struct str name)
     return conf_list_has(&s->conf.approve, STR("*")) || conf_list_has(&s->conf.approve, tool->name);
 }
 
-/* Control characters could hide what is asked for. */
+/* On one line: line ends could push out of sight what is asked for. */
 static void add_shown(struct buf *to, struct str text)
 {
     _cleanup_(buf_done) struct buf clean = BUF_INIT(text.n * 3 + 1);
-    utf8_clean(&clean, text);
+    visible_add(&clean, text);
     struct str s = buf_str(&clean);
     size_t n = utf8_prefix(s, DESCRIBED_MAX, TEXT_BYTES);
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)clean.p[i] < ' ') clean.p[i] = ' ';
+        if (clean.p[i] == '\n' || clean.p[i] == '\t') clean.p[i] = ' ';
     buf_add(to, str_head(s, n));
     if (n < s.n) buf_addf(to, " … (%zu more bytes)", s.n - n);
 }

@@ -69,7 +69,7 @@ static inline void wire_end(struct wire *w, struct op *op)
 {
     w->type->end(w, op);
 }
-/* What is under way is given up without a word; its ops must have ended. NULL is fine. */
+/* What is under way fails with ERR_UNKNOWN, without a word to the server. NULL is fine. */
 static inline void wire_close(struct wire *w)
 {
     if (w) w->type->close(w);
@@ -84,6 +84,13 @@ struct wire_http_conf {
 /* conf     outlives the wire, with all it points to */
 struct wire *wire_http_open(struct loop *loop, struct http_client *http,
                             const struct wire_http_conf *conf, const struct wire_user *user);
+
+/*
+ * The protocol's first way over HTTP (2024-11-05, deprecated): one stream that stays open brings
+ * all answers, and says where to send requests. It must be the same origin.
+ */
+struct wire *wire_sse_open(struct loop *loop, struct http_client *http,
+                           const struct wire_http_conf *conf, const struct wire_user *user);
 
 /* argv, env as child_conf; borrowed for the call. log_name: for what it writes to standard error */
 enum err_kind wire_stdio_open(struct loop *loop, const char *const *argv, const char *const *env,

@@ -366,7 +366,12 @@ static void http_end(struct wire *base, struct op *op)
 static void http_close(struct wire *base)
 {
     struct wire_http *w = container_of(base, struct wire_http, base);
-    list_each (it, next, &w->exchanges) exchange_free(container_of(it, struct exchange, link));
+    const struct err why = { .kind = ERR_UNKNOWN, .msg = "the connection was given up" };
+    list_each (it, next, &w->exchanges) {
+        struct exchange *x = container_of(it, struct exchange, link);
+        exchange_fail(x, &why);
+        exchange_free(x);
+    }
     free(w);
 }
 

@@ -5,47 +5,19 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/loop/child.h"
-#include "core/tool/wire.h"
+#include "core/tool/pending.h"
 #include <stdio.h>
 
 #define UNSENT_MAX   ((size_t)4 * 1024 * 1024)
 #define GRACE_MS     1000
-#define PENDING_MAX  128
 #define NAME_MAX_LEN 64
 
 struct wire_stdio {
     struct wire base;
     struct child *child; /* NULL: it has ended */
-    struct list pending; /* struct pending */
-    size_t n_pending;
+    struct pendings pendings;
     char log_name[NAME_MAX_LEN];
 };
-
-/* A request that is not answered yet. */
-struct pending {
-    struct list link;
-    struct wire_stdio *w;
-    struct op *op;
-    int64_t id;
-    const char *method;
-    struct wire_answer *answer;
-};
-
-static void pending_free(struct pending *p)
-{
-    list_drop(&p->link);
-    p->w->n_pending--;
-    free(p);
-}
-
-static void fail_all(struct wire_stdio *w, const struct err *why)
-{
-    list_each (it, next, &w->pending) {
-        struct pending *p = container_of(it, struct pending, link);
-        op_fail(p->op, why);
-        pending_free(p);
-    }
-}
 
 static enum err_kind send_line(struct wire_stdio *w, struct str body, struct err *why)
 {
@@ -57,28 +29,6 @@ static enum err_kind send_line(struct wire_stdio *w, struct str body, struct err
 }
 
 /* ---- what comes ---- */
-
-static struct pending *pending_find(const struct wire_stdio *w, int64_t id)
-{
-    for (struct list *it = w->pending.next; it != &w->pending; it = it->next) {
-        struct pending *p = container_of(it, struct pending, link);
-        if (p->id == id) return p;
-    }
-    return NULL;
-}
-
-static void take_answer(struct wire_stdio *w, struct rpc_message *m)
-{
-    struct pending *p = pending_find(w, m->id);
-    if (!p) { /* too late, or to nobody */
-        op_orphans++;
-        rpc_message_done(m);
-        return;
-    }
-    p->answer->message = *m;
-    op_finish(p->op);
-    pending_free(p);
-}
 
 static void reply_to(struct wire_stdio *w, const struct rpc_message *m)
 {
@@ -94,7 +44,7 @@ static void on_line(void *ctx, struct str line, bool cut)
     struct err why = ERR_INIT;
     if (cut) { /* whose answer it was is not known */
         err_set(&why, ERR_LIMIT, "the answer is larger than %zu bytes", WIRE_MESSAGE_MAX);
-        fail_all(w, &why);
+        pendings_fail_all(&w->pendings, &why);
         return;
     }
     if (rpc_parse(line, &m, &why) != ERR_NONE) {
@@ -103,7 +53,7 @@ static void on_line(void *ctx, struct str line, bool cut)
         return;
     }
     if (m.what == RPC_RESULT || m.what == RPC_ERROR) {
-        take_answer(w, &m);
+        pendings_answer(&w->pendings, &m);
         return;
     }
     if (m.what == RPC_NOTE) w->base.user.on_note(w->base.user.ctx, m.method);
@@ -127,52 +77,37 @@ static void on_exit_of(void *ctx, int64_t status, int number)
         err_set(&why, ERR_UNKNOWN, "the program ended with status %lld before it answered",
                 (long long)status);
     w->child = NULL;
-    fail_all(w, &why);
+    pendings_fail_all(&w->pendings, &why);
     w->base.user.on_gone(w->base.user.ctx);
 }
 
 /* ---- the wire ---- */
 
-/* A handshake must not be cancelled; a server that does not know server/discover knows no such
- * request either. */
-static bool may_cancel(const struct pending *p)
+static void on_cancel(void *ctx, struct str body)
 {
-    return strcmp(p->method, "initialize") != 0 && strcmp(p->method, "server/discover") != 0;
+    send_line(ctx, body, NULL);
 }
 
-static void ask_drop(struct op *op)
-{
-    struct pending *p = op->impl;
-    _cleanup_(buf_done) struct buf body = BUF_INIT(1024);
-    rpc_put_cancelled(&body, p->id, "the answer is not wanted any longer");
-    if (may_cancel(p)) send_line(p->w, buf_str(&body), NULL);
-    pending_free(p);
-}
-
-static const struct op_kind ask_kind = { "mcp.stdio", ask_drop };
+static const struct op_kind at_once_kind = { "mcp.stdio", NULL };
 
 static void stdio_ask(struct wire *base, struct op *op, const struct wire_ask *ask,
                       struct wire_answer *ret)
 {
     struct wire_stdio *w = container_of(base, struct wire_stdio, base);
     struct err why = ERR_INIT;
-    if (w->n_pending == PENDING_MAX)
+    if (pendings_full(&w->pendings))
         err_set(&why, ERR_LIMIT, "too many requests at once");
     else
         send_line(w, ask->body, &why);
-    if (why.kind != ERR_NONE || !ask->id) {
-        op_begin(op, &ask_kind, NULL, 1);
-        if (why.kind != ERR_NONE)
-            op_fail(op, &why);
-        else
-            op_finish(op);
+    if (why.kind == ERR_NONE && ask->id) {
+        pendings_add(&w->pendings, op, ask, ret);
         return;
     }
-    struct pending *p = mem_new(struct pending);
-    *p = (struct pending){ .w = w, .op = op, .id = ask->id, .method = ask->method, .answer = ret };
-    list_push(&w->pending, &p->link);
-    w->n_pending++;
-    op_begin(op, &ask_kind, p, ask->timeout_ms);
+    op_begin(op, &at_once_kind, NULL, 1);
+    if (why.kind != ERR_NONE)
+        op_fail(op, &why);
+    else
+        op_finish(op);
 }
 
 static void stdio_end(struct wire *base, struct op *op)
@@ -184,7 +119,8 @@ static void stdio_end(struct wire *base, struct op *op)
 static void stdio_close(struct wire *base)
 {
     struct wire_stdio *w = container_of(base, struct wire_stdio, base);
-    list_each (it, next, &w->pending) pending_free(container_of(it, struct pending, link));
+    const struct err why = { .kind = ERR_UNKNOWN, .msg = "the program was given up" };
+    pendings_fail_all(&w->pendings, &why);
     child_close(w->child);
     free(w);
 }
@@ -197,7 +133,7 @@ enum err_kind wire_stdio_open(struct loop *loop, const char *const *argv, const 
 {
     struct wire_stdio *w = mem_new(struct wire_stdio);
     *w = (struct wire_stdio){ .base = { .type = &stdio_type, .loop = loop, .user = *user } };
-    list_init(&w->pending);
+    pendings_init(&w->pendings, on_cancel, w);
     snprintf(w->log_name, sizeof(w->log_name), "%s", log_name);
     const struct child_conf conf = {
         .argv = argv,

@@ -194,7 +194,7 @@ def test_a_stream_with_no_end(world):
                                      "model": "m", "total_timeout": "2s"}]).start()
     world.hook(gateway)
     seen = ask(world, world.model.endless(0.05))
-    assert seen.startswith("more more")
+    assert seen.startswith("more and")
     wait_until(lambda: world.model.asks[-1].cancelled)
 
 

@@ -71,6 +71,28 @@ def test_model_chooses_who_answers(world):
     assert world.model.asks[-1].body["model"] == "real-small"
 
 
+def test_a_model_for_all_of_a_persons_conversations(world):
+    models = [{"name": name, "type": "openai", "base_url": world.model.base, "api_key": "env:MODEL_KEY", "model": f"real-{name}"}
+              for name in ("small", "large")]
+    world.serve(models=models)
+    alice, bob = world.bot.person(7), world.bot.person(8)
+    assert "large answers you, in every conversation" in say(world, alice, "/model large always")
+    say(world, alice, "/new")
+    say(world, alice, "hello")
+    assert world.model.asks[-1].body["model"] == "real-large"
+    say(world, bob, "hello")
+    assert world.model.asks[-1].body["model"] == "real-small"
+    say(world, alice, "/model small")
+    say(world, alice, "and here?")
+    assert world.model.asks[-1].body["model"] == "real-small", "the conversation's own choice comes first"
+    assert "I know no model huge" in say(world, alice, "/model huge always")
+    say(world, alice, "/model default always")
+    say(world, alice, "/new")
+    say(world, alice, "hello again")
+    assert world.model.asks[-1].body["model"] == "real-small"
+    assert world.sql("SELECT preferred_model FROM users") == [(None,), (None,)]
+
+
 def test_status_says_how_things_are(world):
     world.serve()
     alice = world.bot.person(7)

@@ -84,10 +84,10 @@ def by_http(tmp_path, fake, **more):
 SDK_TOOLS = ["sdk__add", "sdk__fail", "sdk__weather_get", "sdk__picture", "sdk__environment", "sdk__slow", "sdk__grow"]
 
 
-@pytest.fixture(params=["http", "json"])
+@pytest.fixture(params=["http", "json", "sse"])
 def sdk_http(request):
     process = subprocess.Popen(["node", str(FAKES / "mcp_sdk.mjs"), str(MODULES), request.param], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+    yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}/{'sse' if request.param == 'sse' else 'mcp'}"
     process.stdin.close()
     process.wait(10)
 
@@ -114,9 +114,9 @@ def expect_sdk(bench):
 
 
 def test_the_sdk_over_http(sdk_http, tmp_path):
-    bench = Bench(tmp_path, {"name": "sdk", "url": f"{sdk_http}/mcp"})
+    bench = Bench(tmp_path, {"name": "sdk", "url": sdk_http})
     expect_sdk(bench)
-    assert get(f"{sdk_http}/sessions") == "0", "each session was ended"
+    wait_until(lambda: get(f"{sdk_http.rsplit('/', 1)[0]}/sessions") == "0", what="each session was ended")
 
 
 def test_the_sdk_as_a_program(sdk_stdio):
@@ -345,6 +345,12 @@ def test_program_faults(tmp_path, kind):
     assert good and json.loads(answer) == [["error", "id"], ["id", "result"]]
 
 
+def test_a_secret_that_a_program_writes_is_not_logged(tmp_path):
+    bench = by_stdio(tmp_path, "modern", env=["NOISE_TOKEN"])
+    assert bench.call("prog__noise", NOISE_TOKEN="tok-0123456789")[0]
+    assert "my token is ***" in bench.log and "tok-0123456789" not in bench.log
+
+
 def test_a_program_that_hangs(tmp_path):
     bench = by_stdio(tmp_path, "legacy", timeout="500ms")
     good, answer = bench.call("prog__hang")
@@ -418,6 +424,18 @@ def test_without_security(fake, tmp_path):
                   enable_mcp_security=False)
     done = bench.run("call", "srv__echo", '{"say": "x"}')
     assert done.stdout == "x\n"
+
+
+def test_the_doctor_looks_after_them(world, fake):
+    servers = [{"name": "srv", "url": fake.address}, {"name": "gone", "url": f"http://127.0.0.1:{free_port()}/mcp"}]
+    said = world.gateway(telegram=None, tools=servers).run("check").stdout
+    assert "ok    tools                srv: 5 tools, HTTP, version 2026-07-28" in said, said
+    assert "warn  tools                gone: " in said
+
+
+def test_a_wrong_server_is_refused_at_start(world):
+    done = world.gateway(telegram=None, tools=[{"name": "a", "command": ["bash"]}]).run("serve")
+    assert done.returncode == 2 and "tools.command" in done.stderr and "parley.conf:" in done.stderr
 
 
 def test_usage(tmp_path):

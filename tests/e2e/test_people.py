@@ -19,7 +19,7 @@ class Two:
     def __init__(self, world):
         self.world = world
         self.room = Workspace(world)
-        self.ada = world.bot.person(7, first_name="Ada", username="ada_l")
+        self.ada = world.bot.person(7, first_name="Adaline", username="ada_l")
         self.gateway = None
 
     def close(self):
@@ -98,7 +98,7 @@ def test_link_continue_export_forget(world, two):
     assert "Nothing was erased" in two.telegram("/forget AAAA-AAAA")
     assert "is being erased" in two.telegram(f"/forget {code}")
     ids = [p["id"] for p in kept["people"]] + [c["id"] for c in kept["conversations"]]
-    needles = ids + [two.room.alice, "ada_l", "Ada", "vermilion", "hello from telegram", "once more", code]
+    needles = ids + [two.room.alice, "ada_l", "Adaline", "vermilion", "hello from telegram", "once more", code]
     wait_until(lambda: world.one("SELECT count(*) FROM users") == 0, what="the person is gone")
     wait_until(lambda: not traces(world, needles), what="no trace is left", timeout=10)
     wait_until(lambda: world.one("SELECT count(*) FROM erasures") == 0)
@@ -267,7 +267,7 @@ def test_pairing(world, two):
     code = code_in(first)
     assert gateway.run("approve", "AAAA-AAAA").returncode == 1
     done = gateway.run("approve", code, "admin")
-    assert done.returncode == 0 and "Ada may write now, as an admin" in done.stdout
+    assert done.returncode == 0 and "Adaline may write now, as an admin" in done.stdout
     assert gateway.run("approve", code).returncode == 1, "a code works once"
     assert two.telegram("hello!") == "echo: hello!"
     bob = world.bot.person(8, first_name="Bob")

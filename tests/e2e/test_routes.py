@@ -133,6 +133,27 @@ def test_all_rest_and_one_is_asked_all_the_same(world, both):
 
 
 
+def test_whoever_waits_sees_their_place_and_a_busy_channel_starves_nobody(world):
+    gateway = world.gateway("webhook", chat={"preview_after": "0s"})
+    gateway.settings["models"][0]["running_max"] = 1
+    gateway.start()
+    world.hook(gateway)
+    world.model.on("", world.model.stream(["an ", "answer"], pause=0.5))
+    pages, threads = [Person(gateway).connect(gateway) for _ in range(6)], [new_thread() for _ in range(6)]
+    for page, thread in zip(pages, threads):
+        page.say(thread, "hello")
+    wait_until(lambda: len(pages[-1].of("delta", thread=threads[-1])) > 0)
+    assert "you are number 5, in about" in pages[-1].of("delta", thread=threads[-1])[0]["text"]
+    alice = world.bot.person(7)
+    world.bot.say(alice, "hello")
+    wait_until(lambda: "you are number" in "".join(world.bot.texts(alice)), what="a place in Telegram, too")
+    wait_until(lambda: world.bot.texts(alice) == ["an answer"], what="the answer takes the place of that")
+    assert sum(bool(page.answers(thread)) for page, thread in zip(pages, threads)) <= 3, "it was before those of the web"
+    wait_until(lambda: all(page.answers(thread) == ["an answer"] for page, thread in zip(pages, threads)), 30)
+    last = pages[-1].of("delta", thread=threads[-1])
+    assert [d["text"] for d in last if d["from"] == 0][-1] == "an ", "the growing answer begins anew"
+
+
 def test_why(world):
     world.serve()
     alice = world.bot.person(7)

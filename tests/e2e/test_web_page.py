@@ -541,7 +541,7 @@ def test_keys(world, page):
 def test_an_answer_can_be_stopped(world, page, how):
     world.model.on("for ever", world.model.endless(pause=0.05))
     write(page, "go on for ever")
-    wait_until(lambda: "more more" in (page.text("article.growing .body") or ""))
+    wait_until(lambda: "more and" in (page.text("article.growing .body") or ""))
     if how == "Escape":
         page.press("Escape")
     else:

@@ -1,5 +1,5 @@
-// A tool server made with the protocol's official SDK: node mcp_sdk.mjs MODULES stdio|http
-// By HTTP it says its port in a line of JSON, and forgets all sessions at POST /forget.
+// A tool server made with the protocol's official SDK: node mcp_sdk.mjs MODULES stdio|http|json|sse
+// json: by HTTP without streams; sse: the protocol's first way over HTTP, at /sse. By HTTP it says its port in a line of JSON, and forgets all sessions at POST /forget.
 import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import { randomUUID } from "node:crypto";
@@ -11,6 +11,7 @@ const load = (name) => import(pathToFileURL(require.resolve("@modelcontextprotoc
 const { McpServer } = await load("server/mcp.js");
 const { StdioServerTransport } = await load("server/stdio.js");
 const { StreamableHTTPServerTransport } = await load("server/streamableHttp.js");
+const { SSEServerTransport } = await load("server/sse.js");
 const { z } = await import(pathToFileURL(require.resolve("zod")));
 
 const text = (t) => ({ content: [{ type: "text", text: t }] });
@@ -38,6 +39,18 @@ function make() {
     return server;
 }
 
+async function old(sessions, request, response) {
+    if (request.method === "GET" && request.url === "/sse") {
+        const transport = new SSEServerTransport("/messages", response);
+        sessions.set(transport.sessionId, transport);
+        response.on("close", () => sessions.delete(transport.sessionId));
+        return make().connect(transport);
+    }
+    const transport = sessions.get(new URL(request.url, "http://x").searchParams.get("sessionId"));
+    if (request.method === "POST" && transport) return transport.handlePostMessage(request, response);
+    response.writeHead(404).end("Cannot " + request.method);
+}
+
 if (how === "stdio") {
     console.error("the SDK's server begins");
     await make().connect(new StdioServerTransport());
@@ -49,6 +62,7 @@ if (how === "stdio") {
             return response.end("forgotten");
         }
         if (request.url === "/sessions") return response.end(String(sessions.size));
+        if (how === "sse") return old(sessions, request, response);
         const id = request.headers["mcp-session-id"];
         let transport = sessions.get(id);
         if (id && !transport) {

@@ -43,6 +43,7 @@ def call(number, name, arguments):
         send(method="notifications/tools/list_changed")
         return text("changed")
     if name == "noise":
+        print("my token is", os.environ.get("NOISE_TOKEN"), file=sys.stderr)
         for i in range(200):
             print(f"note {i} " + "y" * 3000, file=sys.stderr)
         send(id="srv-1", method="sampling/createMessage", params={})

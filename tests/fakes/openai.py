@@ -205,10 +205,11 @@ class FakeOpenAI(FakeServer):
 
     @classmethod
     def endless(cls, pause=0.01):
-        """A stream with no end."""
+        """A stream with no end, of which no two pieces in a row are alike."""
         def pieces():
             while True:
                 yield "more "
+                yield "and "
 
         class Forever:
             def __iter__(self):

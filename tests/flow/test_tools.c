@@ -11,7 +11,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define N_STAGES 3 /* discover, list, call */
+/* Requests until a call is answered: discover, list, call; legacy: initialize and initialized, too.
+ */
+#define N_STAGES (legacy ? 5u : 3u)
 
 static struct loop loop;
 static struct http_client *http;
@@ -25,10 +27,13 @@ static struct arena arena;
 static struct err why;
 
 /* What the stub does. */
+static const char *endpoint; /* the first way over HTTP: it says to POST there; NULL = not that */
+static struct stub_conn *stream;
 static const char *description;  /* of its tool */
 static unsigned mute_at, cut_at; /* the request that gets no answer, or a reset; 0 = none */
 static unsigned n_discovers, n_lists, n_calls;
-static bool tells_change, legacy;
+static bool tells_change, legacy, forgets;
+static const char *legacy_version;
 
 static int64_t id_of(struct str body)
 {
@@ -69,9 +74,41 @@ static void say_result(struct stub_conn *c)
     stub_answer(c, 200, "text/event-stream", "", buf_str(&body));
 }
 
+/* The first way over HTTP: a stream, and what is POSTed where it says. */
+static void on_old_request(struct stub_conn *c)
+{
+    _cleanup_(buf_done) struct buf text = BUF_INIT(4096);
+    struct str head = buf_str(&stub.last_head);
+    if (str_starts(head, STR("GET /mcp "))) {
+        stream = c;
+        buf_addf(
+            &text,
+            "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\nevent: endpoint\ndata: %s\n\n",
+            endpoint);
+        stub_send(c, buf_str(&text));
+    } else if (!str_starts(head, STR("POST /post "))) {
+        stub_answer(c, 405, NULL, "", STR_NONE);
+    } else {
+        stub_answer(c, 202, NULL, "", STR_NONE);
+        const char *result =
+            asks("initialize")   ? "{\"protocolVersion\":\"2024-11-05\"}"
+            : asks("tools/list") ? "{\"tools\":[{\"name\":\"a\",\"inputSchema\":{}}]}"
+            : asks("tools/call") ? "{\"content\":[{\"type\":\"text\",\"text\":\"old\"}]}"
+                                 : NULL;
+        buf_addf(&text, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":%s}\n\n",
+                 (long long)id_of(buf_str(&stub.last_body)), result);
+        if (result && !forgets) stub_send(stream, buf_str(&text));
+        if (forgets && asks("tools/call")) stub_close(stream);
+    }
+}
+
 static void on_request(struct stub_conn *c, unsigned nth)
 {
     char list[512];
+    if (endpoint) {
+        on_old_request(c);
+        return;
+    }
     if (nth == cut_at) {
         stub_reset(c);
         return;
@@ -87,7 +124,9 @@ static void on_request(struct stub_conn *c, unsigned nth)
         else
             say(c, "{\"supportedVersions\":[\"2026-07-28\"]}");
     } else if (asks("initialize")) {
-        say(c, "{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{}}");
+        snprintf(list, sizeof(list), "{\"protocolVersion\":\"%s\",\"capabilities\":{}}",
+                 legacy_version);
+        say(c, list);
     } else if (asks("tools/list")) {
         n_lists++;
         snprintf(
@@ -98,7 +137,10 @@ static void on_request(struct stub_conn *c, unsigned nth)
         say(c, list);
     } else if (asks("tools/call")) {
         n_calls++;
-        say_result(c);
+        if (forgets)
+            stub_answer(c, 404, NULL, "", STR_NONE);
+        else
+            say_result(c);
     } else {
         stub_answer(c, 202, NULL, "", STR_NONE);
     }
@@ -110,6 +152,7 @@ static void setup(void)
     signal(SIGPIPE, SIG_IGN);
     cr_assert(sign_setup());
     description = "d";
+    legacy_version = "2025-06-18";
     loop_open(&loop);
     cr_assert_eq(http_client_open(&loop, &conf, &http, &why), ERR_NONE);
     stub_open(&stub, &loop, on_request);
@@ -281,7 +324,7 @@ Test(tools, what_a_person_is_shown)
         { "srv__a", "{\"to\":\"bob\"}", "a of srv, with {\"to\":\"bob\"}" },
         { "srv__a", "", "a of srv, with {}" },
         { "srv__zz", "{}", "srv__zz, which is unknown, with {}" },
-        { "srv__a", "{\n\"a\":\x1b[2J\xff}", "a of srv, with { \"a\": [2J\xEF\xBF\xBD}" },
+        { "srv__a", "{\n\"a\":\x1b[2J\xff}", "a of srv, with { \"a\":[2J\xEF\xBF\xBD}" },
     };
     open_http("approve = [ \"*\" ];");
     get_ready();
@@ -329,7 +372,7 @@ Test(tools, without_security_definitions_may_change)
     cr_expect_str_eq(call("srv__a"), "well");
 }
 
-Test(tools, cancel_at_each_stage)
+static void try_cancel_at_each_stage(void)
 {
     for (unsigned at = 1; at <= N_STAGES; at++) {
         open_http("");
@@ -342,11 +385,18 @@ Test(tools, cancel_at_each_stage)
         cr_expect(!op_busy(&waiter.op), "immediate");
         loop_run_for(&loop, 30);
         cr_expect_eq(waiter.n_done, n_done, "silent");
-        if (at == N_STAGES) cr_expect_eq(stub.n_open, 0u, "closing says it");
+        if (at == N_STAGES && !legacy) cr_expect_eq(stub.n_open, 0u, "closing says it");
         mute_at = 0;
         if (at == N_STAGES) cr_expect_str_eq(call("srv__a"), "well", "the next one is fine");
         close_tools();
     }
+}
+
+Test(tools, cancel_at_each_stage)
+{
+    try_cancel_at_each_stage();
+    legacy = true;
+    try_cancel_at_each_stage();
 }
 
 Test(tools, legacy_servers_are_told_of_a_cancel)
@@ -367,9 +417,32 @@ Test(tools, legacy_servers_are_told_of_a_cancel)
     cr_expect(strstr(stub.last_head.p, "MCP-Session-Id: s1"));
 }
 
+/* Another call finds the session lost, and the server has changed so that it is of no use. */
+Test(tools, a_call_on_a_wire_that_is_given_up)
+{
+    struct waiter other;
+    struct tool_answer lost = { .failed = false };
+    const struct model_call b = { .name = STR("srv__b"), .arguments = STR_NONE };
+    legacy = true;
+    open_http("");
+    get_ready();
+    mute_at = stub.n_requests + 1;
+    begin_call("srv__a");
+    loop_run_for(&loop, 5000);
+    legacy_version = "1999-12-31";
+    forgets = true;
+    waiter_init(&other, &loop);
+    tools_call(tools, &other.op, NULL, &b, &lost);
+    cr_expect_eq(waiter_run(&other, 5000), ERR_NONE);
+    cr_expect(strstr(lost.text.p, "no version of the protocol that we know"), "%s", lost.text.p);
+    cr_expect_eq(waiter_run(&waiter, 5000), ERR_NONE);
+    cr_expect(strstr(answer.text.p, "given up. It may have been carried out"), "%s", answer.text.p);
+    tool_answer_done(&lost);
+}
+
 /* The connection breaks at each request in turn: it ends, the process lives, and a call that went
  * out is not made again. */
-Test(tools, losing_the_connection_at_each_stage)
+static void try_losing_the_connection_at_each_stage(void)
 {
     for (unsigned at = 1; at <= N_STAGES; at++) {
         n_calls = 0;
@@ -383,7 +456,14 @@ Test(tools, losing_the_connection_at_each_stage)
     }
 }
 
-Test(tools, closing_while_a_call_is_under_way)
+Test(tools, losing_the_connection_at_each_stage)
+{
+    try_losing_the_connection_at_each_stage();
+    legacy = true;
+    try_losing_the_connection_at_each_stage();
+}
+
+static void try_closing_while_a_call_is_under_way(void)
 {
     for (unsigned at = 1; at <= N_STAGES; at++) {
         open_http("");
@@ -396,6 +476,13 @@ Test(tools, closing_while_a_call_is_under_way)
         cr_expect(answer.failed, "stage %u", at);
         close_tools();
     }
+}
+
+Test(tools, closing_while_a_call_is_under_way)
+{
+    try_closing_while_a_call_is_under_way();
+    legacy = true;
+    try_closing_while_a_call_is_under_way();
 }
 
 Test(tools, one_that_is_away_is_left_alone_for_a_while)
@@ -421,6 +508,35 @@ Test(tools, ready_does_not_wait_for_ever)
     while (op_busy(&waiter.op)) loop_run_for(&loop, 1000);
     cr_expect_eq(waiter.op.err.kind, ERR_NONE);
     cr_expect_lt((uv_hrtime() - began) / 1000000, 1500u);
+}
+
+/* ---- the first way over HTTP ---- */
+
+Test(tools, the_first_way_over_http)
+{
+    endpoint = "/post";
+    open_http("");
+    cr_expect_str_eq(call("srv__a"), "old");
+    unsigned before = stub.n_requests;
+    cr_expect_str_eq(call("srv__a"), "old");
+    cr_expect_eq(stub.n_requests, before + 1, "the stream stays");
+    forgets = true;
+    cr_expect(strstr(call("srv__a"), "stream ended. It may have been carried out"), "%s",
+              answer.text.p);
+    forgets = false;
+    cr_expect_str_eq(call("srv__a"), "old", "a new stream");
+}
+
+Test(tools, the_first_way_does_not_lead_away)
+{
+    static const char *const away[] = { "http://169.254.169.254/latest/", "//evil.example/",
+                                        "post" };
+    for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++) {
+        endpoint = away[i];
+        open_http("");
+        cr_expect(strstr(call("srv__a"), "another origin"), "%s", answer.text.p);
+        close_tools();
+    }
 }
 
 /* ---- programs ---- */

@@ -573,6 +573,51 @@ Test(modes, half_an_answer_is_kept)
     cr_assert_eq(n_shown("Well, Well, Well, \n\n_(the connection"), 1);
 }
 
+/* ---- money ---- */
+
+static void with_budget(void)
+{
+    w.chat.budgets = (struct budgets){ .v = { { BUDGET_PERSON, "", NANO_A_DOLLAR, 0 } }, .n = 1 };
+    w.settled = -1;
+}
+
+Test(modes, money_is_set_aside_and_settled)
+{
+    with_budget();
+    w.n_alerts = 1;
+    say("e1", "one");
+    loop_run_for(&w.loop, 10000);
+    all_is_over();
+    cr_assert_eq(w.set_aside, 24 + 1000, "115 %% of 20 tokens and one, and the longest answer");
+    cr_assert_geq(w.settled, 0);
+    cr_assert_eq(
+        n_shown("The answer.\n\n_(Your budget for today is nearly used up: $0.800 of $1.00)_"), 1);
+}
+
+Test(modes, no_money_no_question)
+{
+    with_budget();
+    w.no_money = true;
+    say("e1", "one");
+    loop_run_for(&w.loop, 10000);
+    all_is_over();
+    cr_assert_eq(w.n_asked, 0);
+    cr_assert_eq(w.settled, -1, "there is nothing to settle");
+    cr_assert_eq(n_shown("Your budget for today is used up: $0.800 of $1.00 are spent"), 1);
+}
+
+Test(modes, every_model_of_a_route_needs_a_price_under_a_budget)
+{
+    with_budget();
+    route.n = 2;
+    w.second_unpriced = true;
+    say("e1", "one");
+    loop_run_for(&w.loop, 10000);
+    route.n = 1;
+    cr_assert_eq(w.n_asked, 0);
+    cr_assert_eq(n_shown("There is a budget here, but the model second has no price"), 1);
+}
+
 Test(modes, pictures_go_to_models_that_see)
 {
     w.pictures = STR("[\"https://cdn.example/a.png\", \"https://cdn.example/b.png\"]");

@@ -11,6 +11,7 @@
 #include "core/cache/session.h"
 #include "core/chat/keeper.h"
 #include "core/chat/turn.h"
+#include "core/model/prices.h"
 #include "core/net/redis.h"
 #include "core/store/conversation.h"
 #include "core/store/people.h"
@@ -28,7 +29,7 @@ enum status { QUEUED, RUNNING, SENDING, MERGED, ENDED };
 
 struct fake_part {
     struct uuid id;
-    char status[16], text[1024];
+    char status[16], text[2048];
 };
 
 struct fake_request {
@@ -45,7 +46,7 @@ struct fake_request {
 
 /* What a person sees: messages that were sent, as they are now. */
 struct shown {
-    char id[16], text[1024];
+    char id[16], text[2048];
     bool preview, deleted;
 };
 
@@ -72,6 +73,14 @@ static struct {
     char recorded[256];                       /* the last error of a delivery */
     int n_refusals, n_refused;                /* of the rate limit */
     const char *album;                        /* of what is said next; NULL = none */
+    char summary[512];
+    int64_t summary_until;
+    bool summary_off;
+    bool second_unpriced;
+    bool no_money;              /* budget_reserve refuses */
+    int64_t set_aside, settled; /* nano */
+    int n_alerts;               /* of the next settlement */
+    char costs[4096];
     char receipt[4096], receipt_asked[4096];
     int n_model_errors; /* so many questions fail, after their pieces */
     enum err_kind model_error;
@@ -305,6 +314,9 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
                              .preview_message = str_of(rq->preview),
                              .ticket = w.ticket,
                              .pictures = w.pictures,
+                             .summary = str_of(w.summary),
+                             .summary_until = w.summary_until,
+                             .summary_off = w.summary_off,
                              .late_ms = w.late_ms };
     return true;
 }
@@ -398,6 +410,56 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
     put(f->text, sizeof f->text, r->parts);
     put(f->text2, sizeof f->text2, r->outcome);
     put(w.receipt, sizeof w.receipt, r->receipt);
+    put(w.costs, sizeof w.costs, r->costs);
+}
+static void budget_row(struct fake *f, int64_t level)
+{
+    struct cell *c = row_add(f->rows);
+    strcpy(c[0].text, "person:me");
+    strcpy(c[1].text, "day");
+    c[2].i = 800000000;
+    c[3].i = 1000000000;
+    c[4].i = level;
+    c[5].i = 3600000;
+}
+static void do_reserve(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    if (w.no_money) budget_row(f, 3600000);
+}
+void store_budget_reserve(struct store *s, struct op *op, struct uuid id,
+                          const struct budget_rows *b, int64_t amount, int64_t lease_ms,
+                          struct pg_rows *rows)
+{
+    (void)s, (void)id;
+    cr_assert(str_starts(b->scopes, STR("{\"person:")));
+    cr_assert_gt(lease_ms, 60000);
+    w.set_aside = amount;
+    fake(op, do_reserve)->rows = rows;
+}
+static void do_settle(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    for (; w.n_alerts; w.n_alerts--) budget_row(f, 80);
+}
+void store_budget_settle(struct store *s, struct op *op, struct uuid id,
+                         const struct budget_rows *b, int64_t cost, struct pg_rows *rows)
+{
+    (void)s, (void)b;
+    cr_assert(!uuid_is_nil(&id));
+    w.settled = cost;
+    fake(op, do_settle)->rows = rows;
+}
+static void do_view(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    budget_row(f, 1000000000);
+}
+void store_budget_view(struct store *s, struct op *op, const struct budget_rows *b,
+                       struct pg_rows *rows)
+{
+    (void)s, (void)b;
+    fake(op, do_view)->rows = rows;
 }
 /* The receipt of what was kept last. */
 static void do_receipt(struct fake *f)
@@ -716,6 +778,26 @@ void store_end_conversation(struct store *s, struct op *op, const struct claimed
 void store_set_model(struct store *s, struct op *op, struct uuid conversation, struct str model)
 {
     (void)s, (void)conversation, (void)model;
+    fake(op, NULL);
+}
+void store_prefer_model(struct store *s, struct op *op, const struct claimed *c, struct str model)
+{
+    (void)s, (void)c, (void)model;
+    fake(op, NULL);
+}
+void store_compact(struct store *s, struct op *op, struct uuid conversation, int64_t until,
+                   struct str summary)
+{
+    (void)s, (void)conversation;
+    w.summary_until = until;
+    put(w.summary, sizeof w.summary, summary);
+    fake(op, NULL);
+}
+void store_compact_off(struct store *s, struct op *op, struct uuid conversation, bool off)
+{
+    (void)s, (void)conversation;
+    w.summary_off = off;
+    if (off) w.summary_until = 0, w.summary[0] = 0;
     fake(op, NULL);
 }
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,

@@ -109,6 +109,27 @@ const struct route *routes_at(const struct models *m, size_t i)
 {
     return m && i ? NULL : &route;
 }
+/* A token costs a billionth of a dollar, read or written. */
+const struct price *models_price(const struct models *models, const struct model *m)
+{
+    static const struct price_rates rates = { 1000000, 1000000, PRICE_SAME, PRICE_SAME,
+                                              PRICE_SAME };
+    static struct price price;
+    (void)models;
+    price = (struct price){ .known = m != &second_model || !w.second_unpriced,
+                            .base = rates,
+                            .version = "test" };
+    return &price;
+}
+bool models_prices_known(const struct models *models)
+{
+    (void)models;
+    return true;
+}
+int64_t tokens_of_ask(const struct model_ask *ask)
+{
+    return (int64_t)ask->n_messages * 10;
+}
 uint32_t health_rest_ms(struct models *models, const struct model *m)
 {
     (void)models, (void)m;

@@ -17,6 +17,7 @@ static unsigned n_lines, n_ends;
 static int64_t end_status;
 static int end_signal;
 static bool close_at_line;
+static uint32_t grace_ms = 100;
 
 static void on_line(void *ctx, struct str line, bool cut)
 {
@@ -46,7 +47,7 @@ static enum err_kind try_open(const char *const *argv, const char *const *env, s
                                      .env = env,
                                      .line_max = LINE_MAX_BYTES,
                                      .unsent_max = UNSENT_MAX,
-                                     .grace_ms = 100,
+                                     .grace_ms = grace_ms,
                                      .on_line = on_line,
                                      .on_note = on_note,
                                      .on_exit = on_exit_of,
@@ -174,13 +175,14 @@ Test(child, one_that_does_not_read_is_refused)
 
 Test(child, is_ended_gently)
 {
+    grace_ms = 5000; /* a busy machine is not that slow */
     sh("echo up; cat >/dev/null; exit 0");
     UNTIL(n_lines);
     int pid = child_pid(child);
     uint64_t began = uv_hrtime();
     child_close(child);
     UNTIL(!is_alive(pid));
-    cr_expect_lt((uv_hrtime() - began) / 1000000, 90u, "the end of its input was enough");
+    cr_expect_lt((uv_hrtime() - began) / 1000000, 4500u, "the end of its input was enough");
 }
 
 Test(child, is_terminated)

@@ -72,14 +72,15 @@ static const struct codec_case cases[] = {
       "[{\"type\":\"thinking\",\"thinking\":\"Let me see: \\\"w\xc3\xb6rld\\\"\","
       "\"signature\":\"EqQB/+==\"},{\"type\":\"redacted_thinking\",\"data\":\"EmwKA/+=\"},6,"
       "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"Sig2\"}]" },
-    { "thinking_unsigned.sse", ERR_NONE, "Yes.", true, MODEL_STOP, USE },
+    { "thinking_unsigned.sse", ERR_NONE, "Yes.", true, MODEL_STOP, USE, NULL,
+      "[{\"type\":\"thinking\",\"thinking\":\"A\",\"signature\":\"Sig\"}]" },
     { "thinking_cut.sse", ERR_NONE, "", false, MODEL_STOP, BEGUN },
     { "unknown.sse", ERR_NONE, "fine", true, MODEL_STOP, USE },
     { "nulls.sse", ERR_NONE, "fine", true, MODEL_STOP, NO_USE },
     { "not_an_object.sse", ERR_PROTO, "so far", false, MODEL_STOP, BEGUN },
     { "bad_json.sse", ERR_PROTO, "so far", false, MODEL_STOP, BEGUN },
     { "nul.sse", ERR_NONE, "a" UNKNOWN "b", true, MODEL_STOP, USE },
-    { "bad_utf8.sse", ERR_NONE, "a" UNKNOWN "b", true, MODEL_STOP, USE },
+    { "bad_utf8.sse", ERR_NONE, "a" UNKNOWN "bc" UNKNOWN "d", true, MODEL_STOP, USE },
     { "halves.sse", ERR_NONE, "\xf0\x9f\x98\x80!", true, MODEL_STOP, USE },
     { "empty.sse", ERR_NONE, "", false, MODEL_STOP, NO_USE },
     { "comments_only.sse", ERR_NONE, "", false, MODEL_STOP, NO_USE },
@@ -124,6 +125,9 @@ Test(anthropic, what_is_a_sign_of_life)
         { EVENT("{\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\","
                 "\"text\":\"\"}}"),
           false },
+        { EVENT("{\"type\":\"content_block_start\",\"content_block\":"
+                "{\"type\":\"redacted_thinking\",\"data\":\"E\"}}"),
+          true },
         { EVENT("{\"type\":\"content_block_start\",\"content_block\":{\"type\":\"thinking\"}}"),
           true },
         { EVENT("{\"type\":\"content_block_delta\",\"delta\":{\"type\":\"thinking_delta\","
@@ -163,6 +167,8 @@ Test(anthropic, what_has_no_end_has_a_maximum)
 
     buf_clear(&in); /* more thoughts than are kept: none are, and the text comes all the same */
     buf_add_cstr(&in, EVENT("{\"type\":\"content_block_start\",\"content_block\":"
+                            "{\"type\":\"redacted_thinking\",\"data\":\"E\"}}"));
+    buf_add_cstr(&in, EVENT("{\"type\":\"content_block_start\",\"content_block\":"
                             "{\"type\":\"thinking\",\"signature\":\"Sig\"}}"));
     for (int i = 0; i < 15000; i++)
         buf_add_cstr(&in, EVENT("{\"type\":\"content_block_delta\",\"delta\":{\"thinking\":"
@@ -173,6 +179,7 @@ Test(anthropic, what_has_no_end_has_a_maximum)
     cr_expect_eq(codec_decode(&anthropic.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_NONE);
     cr_expect_eq(t.kept.n, 0);
     cr_expect_str_eq(t.text.p, "So.");
+    cr_expect(t.sink.alive);
     codec_taken_done(&t);
     buf_done(&in);
 }
@@ -286,10 +293,11 @@ Test(anthropic, encodes_tools_and_their_results)
 {
     const struct model_call calls[] = { { STR("a"), STR("w"), STR("{\"q\":1}") },
                                         { STR("b"), STR("w"), STR("no \"json") },
-                                        { STR("c"), STR("w"), STR_NONE } };
+                                        { STR("c"), STR("w"), STR_NONE },
+                                        { STR("d"), STR("w"), STR("[1]") } };
     const struct model_message messages[] = {
         { .role = MODEL_USER, .text = STR("Weather?") },
-        { .role = MODEL_ASSISTANT, .text = STR("I look."), .calls = calls, .n_calls = 3 },
+        { .role = MODEL_ASSISTANT, .text = STR("I look."), .calls = calls, .n_calls = 4 },
         { .role = MODEL_TOOL_RESULT, .text = STR("cold"), .call_id = STR("a") },
         { .role = MODEL_USER, .text = STR("Hurry") },
         { .role = MODEL_TOOL_RESULT, .text = STR("no"), .call_id = STR("b"), .failed = true },
@@ -307,7 +315,9 @@ Test(anthropic, encodes_tools_and_their_results)
         "{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"w\",\"input\":{\"q\":1}},"
         "{\"type\":\"tool_use\",\"id\":\"b\",\"name\":\"w\",\"input\":"
         "{\"not_an_object\":\"no \\\"json\"}},"
-        "{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"w\",\"input\":{}}]}");
+        "{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"w\",\"input\":{}},"
+        "{\"type\":\"tool_use\",\"id\":\"d\",\"name\":\"w\",\"input\":"
+        "{\"not_an_object\":\"[1]\"}}]}");
     codec_expect_json(
         json_at(list, 2),
         "{\"role\":\"user\",\"content\":["

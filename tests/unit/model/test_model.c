@@ -117,10 +117,11 @@ static void expect(enum err_kind kind, const char *msg, const char *text, unsign
 
 #define HEAD \
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-#define PIECE  "data: {\"choices\":[{\"delta\":{\"content\":\"Hi!\"}}]}\n\n"
-#define FINISH "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-#define USAGE  "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n"
-#define DONE   "data: [DONE]\n\n"
+#define PIECE       "data: {\"choices\":[{\"delta\":{\"content\":\"Hi!\"}}]}\n\n"
+#define OTHER_PIECE "data: {\"choices\":[{\"delta\":{\"content\":\"Ho?\"}}]}\n\n"
+#define FINISH      "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+#define USAGE       "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n"
+#define DONE        "data: [DONE]\n\n"
 
 static void chunk(struct stub_conn *c, const char *data)
 {
@@ -396,6 +397,13 @@ static void huge(struct stub_conn *c, unsigned nth)
 {
     (void)nth;
     stub_send(c, STR(HEAD));
+    for (int i = 0; i < 20000; i++) chunk(c, i % 2 ? PIECE : OTHER_PIECE);
+}
+
+static void repeating(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    stub_send(c, STR(HEAD));
     for (int i = 0; i < 20000; i++) chunk(c, PIECE);
 }
 
@@ -407,6 +415,17 @@ Test(model, a_huge_answer_is_cut)
     cr_expect_eq(answer.finish, MODEL_LENGTH);
     cr_expect_eq(answer.text.n, 1024);
     cr_expect_eq(n_pieces, 342);
+}
+
+/* Nobody waits for the end of that, and another model may do better. */
+Test(model, a_model_that_is_caught_in_a_loop)
+{
+    serve(repeating, "");
+    ask();
+    cr_expect_eq(op.err.kind, ERR_PROTO);
+    cr_expect(strstr(op.err.msg, "it repeats itself"), "%s", op.err.msg);
+    cr_expect_leq(n_pieces, 110);
+    cr_expect_eq(answer.finish, MODEL_CUT);
 }
 
 static void json_at_once(struct stub_conn *c, unsigned nth)

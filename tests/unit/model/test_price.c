@@ -83,6 +83,9 @@ Test(price, costs)
         /* more cached than there were: no negative part */
         { { .prompt_tokens = 10, .cached_tokens = 50 }, 3000 },
         { { .prompt_tokens = 1000, .cost_nano = 42 }, 42 },
+        /* no more than can be kept, whoever says so */
+        { { .prompt_tokens = INT64_MAX, .completion_tokens = INT64_MAX }, COST_MAX_NANO },
+        { { .cost_nano = INT64_MAX }, COST_MAX_NANO },
     };
     struct price p;
     struct err why;
@@ -104,9 +107,10 @@ Test(price, reasoning_may_have_a_price_of_its_own)
     struct price p;
     struct err why;
     const struct model_usage u = { .completion_tokens = 100, .reasoning_tokens = 60 };
-    cr_assert_eq(read_entry("{\"output_cost_per_token\":1e-06,\"output_cost_per_reasoning_token\":3e-06}",
-                      &p, &why),
-                 ERR_NONE);
+    cr_assert_eq(
+        read_entry("{\"output_cost_per_token\":1e-06,\"output_cost_per_reasoning_token\":3e-06}",
+                   &p, &why),
+        ERR_NONE);
     cr_expect_eq(price_cost(&p, &u), 40 * 1000 + 60 * 3000);
     cr_expect_eq(price_estimate(&p, 0, 100), 100 * 3000, "it may think all the time");
 }
@@ -119,6 +123,8 @@ Test(price, entries_that_are_none)
     } cases[] = {
         { "{\"mode\":\"image_generation\",\"output_cost_per_image\":0.04}", ERR_NOT_FOUND },
         { "{}", ERR_NOT_FOUND },
+        { "{\"mode\":\"chat\",\"input_cost_per_token\":1e-06}", ERR_NOT_FOUND },
+        { "{\"mode\":\"embedding\",\"input_cost_per_token\":1e-06}", ERR_NONE },
         { "{\"input_cost_per_token\":null}", ERR_NOT_FOUND },
         { "{\"input_cost_per_token\":\"cheap\"}", ERR_PROTO },
         { "{\"input_cost_per_token\":-1e-06}", ERR_PROTO },

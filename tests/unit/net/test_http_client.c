@@ -633,3 +633,22 @@ Test(http_client, guard_is_asked_about_a_connection_of_others)
     ask(&(struct http_request){ 0 });
     cr_expect_eq(op.err.kind, ERR_NONE, "a refusal leaves nothing behind");
 }
+
+/* Also what is on this machine, which goes past the proxy otherwise. */
+Test(http_client, guarded_requests_go_through_the_proxy)
+{
+    char proxy[64];
+    struct err why;
+    serve(hello);
+    snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", stub.port);
+    http_client_close(client);
+    struct http_client_conf conf = { "", "", "", proxy, "test/1", 8 };
+    cr_assert_eq(http_client_open(&loop, &conf, &client, &why), ERR_NONE);
+    ask(&(struct http_request){ .guard = guard, .url = "http://127.0.0.1:1/elsewhere" });
+    cr_expect_eq(op.err.kind, ERR_NONE, "%s", op.err.msg);
+    cr_expect(
+        str_starts(buf_str(&stub.last_head), STR("GET http://127.0.0.1:1/elsewhere HTTP/1.1")));
+    cr_expect_eq(n_guarded, 0, "the proxy's address is not the host's");
+    ask(&(struct http_request){ .url = "http://127.0.0.1:1/elsewhere" });
+    cr_expect_eq(op.err.kind, ERR_IO, "%s", op.err.msg);
+}

@@ -51,6 +51,37 @@ Test(admit, urls)
     }
 }
 
+Test(admit, addresses_that_servers_give)
+{
+    static const struct {
+        const char *given, *whole; /* NULL: refused */
+    } rows[] = {
+        { "/messages?sessionId=1", "https://tools.example:8443/messages?sessionId=1" },
+        { "https://tools.example:8443/m", "https://tools.example:8443/m" },
+        { "HTTPS://TOOLS.EXAMPLE:8443/m", "HTTPS://TOOLS.EXAMPLE:8443/m" },
+        { "/x?next=http://evil.example/",
+          "https://tools.example:8443/x?next=http://evil.example/" },
+        { "https://tools.example/m", NULL },
+        { "http://tools.example:8443/m", NULL },
+        { "https://evil.example/m", NULL },
+        { "https://tools.example:8443@evil.example/m", NULL },
+        { "https://tools.example:8443.evil.example/m", NULL },
+        { "//evil.example/m", NULL },
+        { "/a b", NULL },
+        { "/a\r\nX: y", NULL },
+        { "messages", NULL },
+        { "", NULL },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        _cleanup_(buf_done) struct buf got = BUF_INIT(200);
+        struct err why = ERR_INIT;
+        enum err_kind kind = admit_same_origin(STR("https://tools.example:8443/sse"),
+                                               str_of(rows[i].given), &got, &why);
+        cr_expect_eq(kind, rows[i].whole ? ERR_NONE : ERR_REFUSED, "row %zu: %s", i, why.msg);
+        if (rows[i].whole) cr_expect_str_eq(got.p, rows[i].whole);
+    }
+}
+
 Test(admit, commands)
 {
     static const char *words[] = { "npx", "node" };

@@ -1,0 +1,44 @@
+/*
+ * budget - what may be spent: a person, a channel and all together, a day and a month (of UTC).
+ * Money is set aside in PostgreSQL before a model is asked, and settled afterwards; a process that
+ * dies gives it back when its lease runs out. Redis has no part in it.
+ */
+#pragma once
+#include "core/base/conf.h"
+#include "core/loop/flow.h"
+
+#define BUDGETS_MAX 32
+
+enum budget_for { BUDGET_PERSON, BUDGET_CHANNEL, BUDGET_ALL };
+
+struct budget {
+    int who;            /* enum budget_for */
+    const char *name;   /* of the channel; "" = each */
+    int64_t day, month; /* nano; 0 = no limit */
+};
+struct budgets {
+    struct budget v[BUDGETS_MAX];
+    size_t n;
+};
+
+/* The list "budgets" of the configuration. ERR_CONF names the key. */
+enum err_kind budgets_read(struct conf_doc *doc, struct budgets *ret, struct err *why);
+void budgets_example(struct buf *to);
+
+struct turn;
+
+/* Steps of the turn: set aside before the question; FLOW_NEXT: no budget is touched. */
+enum flow_rc budget_reserve(struct turn *t);
+/* The step only waited for the price list: once more, from its beginning. */
+bool budget_waited(struct turn *t);
+/* True: there is money. False: the reply says why not, and when there is some again. */
+bool budget_reserved(struct turn *t);
+/* After the question: what it cost takes the place of what was set aside. */
+enum flow_rc budget_settle(struct turn *t);
+/* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,
+ * in the log. */
+void budget_settled(struct turn *t);
+
+/* For /budget. */
+enum flow_rc budget_view(struct turn *t);
+void budget_tell(struct turn *t);

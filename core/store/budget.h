@@ -1,0 +1,28 @@
+/*
+ * budget - money that may be spent in a period: set aside before a question is asked, settled
+ * afterwards. One statement each, so that processes cannot overshoot together. Amounts are nano
+ * (billionths of a US dollar).
+ */
+#pragma once
+#include "core/base/arena.h"
+#include "core/store/store.h"
+
+/* The budgets that a question touches. */
+struct budget_rows {
+    struct str scopes, periods, limits; /* arrays of PostgreSQL, of equal length */
+};
+
+/*
+ * id        of the reservation; the same again changes nothing
+ * Rows: none = set aside; else the budget that it does not fit into: scope, period, spent (nano),
+ * limit (nano), ms until it begins anew.
+ */
+void store_budget_reserve(struct store *s, struct op *op, struct uuid id,
+                          const struct budget_rows *b, int64_t amount, int64_t lease_ms,
+                          struct pg_rows *rows);
+/* Rows: budgets that passed 80 or 100 percent: scope, period, spent, limit, level. */
+void store_budget_settle(struct store *s, struct op *op, struct uuid id,
+                         const struct budget_rows *b, int64_t cost, struct pg_rows *rows);
+/* Rows, in the order of `b`: scope, period, spent, reserved, limit, ms until it begins anew. */
+void store_budget_view(struct store *s, struct op *op, const struct budget_rows *b,
+                       struct pg_rows *rows);
