@@ -233,7 +233,7 @@ const struct command commands[] = {
     { "model", "[name [always]]",
       "shows or chooses the model, here or for all of your conversations", false, model_run,
       model_done },
-    { "why", "[N]", "tells how my last answer came about, or the N-th last", false, why_run,
+    { "why", "[n]", "tells how my last answer came about, or the n-th last", false, why_run,
       why_done },
     { "budget", "", "tells what was spent, and what may be", false, budget_run, budget_done },
     { "compact", "", "allows summaries of long conversations, after /undo compaction", false,
