@@ -133,11 +133,14 @@ static const struct command *command_named(struct str name)
     return NULL;
 }
 
-/* "[name]": may be left out, "NAME": may not. "" = there is none. */
+/* "[name]": may be left out, "name": may not. "" = there is none. Discord takes words of small
+ * letters only; what follows the word is for the person to write into the same option. */
 static struct str option_name(const struct command *c)
 {
-    struct str s = str_of(c->args);
-    return str_starts(s, STR("[")) && str_ends(s, STR("]")) ? str_from(s.p + 1, s.n - 2) : s;
+    struct str s = str_skip(str_of(c->args), *c->args == '[');
+    size_t n = 0;
+    while (n < s.n && s.p[n] >= 'a' && s.p[n] <= 'z') n++;
+    return str_head(s, n);
 }
 
 /* False: none of ours. */

@@ -188,7 +188,9 @@ static enum flow_rc ask_start(struct flow *f)
 /* The line of all rounds that this one belongs to; NULL: no room for another. */
 static struct route_try *line_of(struct route_log *all, const struct route_try *t)
 {
-    for (size_t i = 0; i < all->n; i++)
+    bool ended =
+        t->rested || t->ms || t->tries; /* else it was stopped: the bill tells them apart */
+    for (size_t i = 0; i < all->n && ended; i++)
         if (all->v[i].model == t->model && all->v[i].why.kind == t->why.kind) return &all->v[i];
     if (all->n == ROUTE_MODELS_MAX) return NULL;
     struct route_try *line = &all->v[all->n++];
@@ -198,9 +200,8 @@ static struct route_try *line_of(struct route_log *all, const struct route_try *
     return line;
 }
 
-static void note_round(struct toolwork *w)
+static void note_lines(struct toolwork *w)
 {
-    struct model_answer *all = &w->t->answer;
     struct route_log *log = &w->t->asked;
     for (size_t i = 0; i < w->log.n; i++) {
         const struct route_try *t = &w->log.v[i];
@@ -215,6 +216,12 @@ static void note_round(struct toolwork *w)
     }
     log->replaced = log->replaced || w->log.replaced;
     log->continued = log->continued || w->log.continued;
+}
+
+static void note_round(struct toolwork *w)
+{
+    struct model_answer *all = &w->t->answer;
+    note_lines(w);
     model_usage_add(&all->usage, &w->answer.usage);
     all->tries += w->answer.tries;
     all->finish = w->answer.finish;
@@ -444,6 +451,7 @@ static void toolbox_drop(struct op *op)
 {
     struct toolwork *w = op->impl;
     w->op = NULL;
+    if (w->flow.at == STEP_ASK) note_lines(w);
     flow_stop(&w->flow, ERR_CANCELLED, "not wanted any longer");
 }
 
