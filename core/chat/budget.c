@@ -215,6 +215,20 @@ enum flow_rc budget_reserve(struct turn *t)
     return FLOW_WAIT;
 }
 
+enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows)
+{
+    int64_t amount;
+    if (uuid_is_nil(&t->reservation) || estimate(t, &amount)) return FLOW_NEXT;
+    for (size_t i = 0; i < t->asked.n; i++) {
+        const struct route_try *try = &t->asked.v[i];
+        int64_t cost = price_cost(models_price(t->chat->models, try->model), &try->usage);
+        if (cost > 0) amount += cost;
+    }
+    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount + bill_sum(t),
+                         (int64_t)lease_ms(turn_route(t)), rows);
+    return FLOW_WAIT;
+}
+
 static const char *whose(struct str scope)
 {
     return str_starts(scope, STR("person:"))    ? "Your budget"

@@ -6,6 +6,7 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/base/utf8.h"
+#include "core/chat/budget.h"
 #include "core/chat/permit.h"
 #include "core/store/tool.h"
 #include "core/tool/guard.h"
@@ -17,7 +18,7 @@
 #define NAMES_SHOWN    1000 /* bytes, to a model that calls a tool which is not there */
 #define TEXT_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
-enum { STEP_READY, STEP_ASK, STEP_CALL, STEP_PERMIT, STEP_N };
+enum { STEP_READY, STEP_MONEY, STEP_ASK, STEP_CALL, STEP_PERMIT, STEP_N };
 
 struct toolwork {
     struct flow flow;
@@ -31,6 +32,7 @@ struct toolwork {
     size_t n_calls, next;
     bool allowed, denied; /* the person has said yes, or no, to these calls */
     struct tool_answer result;
+    struct pg_rows rows;
     const char *warning; /* of the guard, about the call that is being made */
     struct guard guard;
     uint64_t began_ms, call_began_ms;
@@ -132,6 +134,23 @@ static enum flow_rc ready_done(struct flow *f)
         b->tokens += tokens_estimate(b->tools[i].name) + tokens_estimate(b->tools[i].description) +
                      tokens_estimate(b->tools[i].schema);
     return go(w, resume(w) ? STEP_CALL : STEP_ASK);
+}
+
+/* ---- money: each further question is one more to pay for ---- */
+
+static enum flow_rc money_start(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, &w->rows) : FLOW_NEXT;
+}
+
+static enum flow_rc end_early(struct toolwork *w, const char *mark);
+
+static enum flow_rc money_done(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    if (w->rows.n == 0) return FLOW_NEXT;
+    return end_early(w, "_(stopped: a budget is used up; `/budget` tells which one)_");
 }
 
 /* ---- ask: one round ---- */
@@ -334,7 +353,7 @@ static enum flow_rc ask_done(struct flow *f)
     if (w->t->toolbox.rounds++ == rounds_max) {
         refuse_all(w, STR("No more tools can be called for this answer. Answer now, with what you "
                           "know."));
-        return go(w, STEP_ASK);
+        return go(w, STEP_MONEY);
     }
     return go(w, needs_yes(w) ? STEP_PERMIT : STEP_CALL);
 }
@@ -367,7 +386,7 @@ static enum flow_rc call_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
     if (w->denied) refuse_all(w, STR("The person refused this call."));
-    if (w->next == w->n_calls) return go(w, STEP_ASK);
+    if (w->next == w->n_calls) return go(w, STEP_MONEY);
     const struct model_call *call = &w->calls[w->next];
     w->call_began_ms = clock_ms();
     if (guard_call(&w->guard, call->name, call->arguments, &w->warning) == GUARD_STOP)
@@ -396,7 +415,7 @@ static enum flow_rc call_failed(struct flow *f)
 static enum flow_rc permit_unasked(struct toolwork *w)
 {
     refuse_all(w, STR("This call needs a person's approval, which could not be asked for."));
-    return go(w, STEP_ASK);
+    return go(w, STEP_MONEY);
 }
 
 static enum flow_rc permit_start(struct flow *f)
@@ -432,6 +451,7 @@ static void toolwork_end(struct flow *f)
     struct op *op = w->op;
     model_answer_done(&w->answer);
     tool_answer_done(&w->result);
+    pg_rows_done(&w->rows);
     if (op && f->err.kind == ERR_NONE)
         op_finish(op);
     else if (op)
@@ -441,6 +461,7 @@ static void toolwork_end(struct flow *f)
 
 static const struct flow_step steps[] = {
     [STEP_READY] = { "ready", ready_start, ready_done, NULL },
+    [STEP_MONEY] = { "money", money_start, money_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_CALL] = { "call", call_start, call_done, call_failed },
     [STEP_PERMIT] = { "permit", permit_start, permit_asked, permit_failed },
