@@ -333,7 +333,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
         keep(r->content_type, sizeof(r->content_type), value);
     else if (str_eq_nocase(name, STR("retry-after")))
         keep(r->retry_after, sizeof(r->retry_after), value);
-    else if (str_eq_nocase(name, STR("retry-after-ms")))
+    else if (str_eq_nocase(name, STR("retry-after-ms")) ||
+             str_eq_nocase(name, STR("x-ms-retry-after-ms"))) /* Azure */
         keep(r->retry_after_ms, sizeof(r->retry_after_ms), value);
     else if (str_eq_nocase(name, STR("x-should-retry")))
         keep(r->should_retry, sizeof(r->should_retry), value);

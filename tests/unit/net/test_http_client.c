@@ -177,6 +177,21 @@ Test(http_client, other_statuses_keep_their_body_even_when_streaming)
     cr_expect_eq(http_retry_hint_ms(&reply), 1501);
 }
 
+static void busy_azure(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    stub_answer(c, 429, "application/json", "Retry-After: 7\r\nx-ms-retry-after-ms: 2250\r\n",
+                STR("{}"));
+}
+
+Test(http_client, the_hint_as_azure_writes_it)
+{
+    serve(busy_azure);
+    struct http_request rq = { 0 };
+    ask(&rq);
+    cr_expect_eq(http_retry_hint_ms(&reply), 2250);
+}
+
 static void stream(struct stub_conn *c, unsigned nth)
 {
     (void)nth;
