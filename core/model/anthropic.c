@@ -212,7 +212,8 @@ static void put_options(struct json_out *o, const struct anthropic *m, const str
     json_field_i64(o, "max_tokens", max > 0 ? max : MAX_TOKENS);
     if (m->thinking != THINKING_DEFAULT) put_type(o, "thinking", thinking_words[m->thinking]);
     if (m->cache) put_type(o, "cache_control", "ephemeral"); /* the server finds the place */
-    if (m->temperature >= 0 && m->version == ANTHROPIC_2023_06_01) {
+    if (m->temperature >= 0 && m->version == ANTHROPIC_2023_06_01 &&
+        !(ask->without & MODEL_WITHOUT_SAMPLING)) {
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }

@@ -31,8 +31,8 @@ struct call {
     struct flow flow;
     struct models *models;
     const struct model *m;
-    struct op *op; /* the caller's; NULL = dropped */
-    const struct model_ask *ask;
+    struct op *op;        /* the caller's; NULL = dropped */
+    struct model_ask ask; /* what it points to is the caller's */
     void (*on_text)(void *ctx, struct str piece);
     void *ctx;
     struct model_answer *answer;
@@ -138,7 +138,7 @@ static void on_sink_call(struct model_sink *sink, const struct model_call *call)
 {
     struct call *c = container_of(sink, struct call, sink);
     struct model_answer *a = c->answer;
-    if (!c->op || !c->ask->n_tools) return;
+    if (!c->op || !c->ask.n_tools) return;
     c->crowded = c->crowded || a->n_calls == MODEL_CALLS_MAX;
     if (!has_room(c, call->id.n + call->name.n + call->arguments.n)) return;
     a->calls[a->n_calls++] =
@@ -257,7 +257,7 @@ static enum flow_rc open_start(struct flow *f)
     struct call *c = of_flow(f);
     if (!c->m->type->local) return FLOW_NEXT;
     buf_init(&c->script, (size_t)c->m->reply_max);
-    c->m->type->local(c->m, c->ask, &c->script);
+    c->m->type->local(c->m, &c->ask, &c->script);
     c->answer->tries = 1;
     flow_goto(f, CALL_SPEAK);
     return FLOW_NEXT;
@@ -295,11 +295,29 @@ static enum flow_rc send_start(struct flow *f)
         .on_data = on_data,
         .ctx = c,
     };
-    if (m->type->encode(m, c->ask, &c->arena, &c->request, &why) != ERR_NONE)
+    if (m->type->encode(m, &c->ask, &c->arena, &c->request, &why) != ERR_NONE)
         return call_end(c, &why);
     timer_set(c->models->loop, &c->timer, (uint64_t)m->first_token_ms);
     http_request(c->models->http, &f->op, &c->request, &c->reply);
     return FLOW_WAIT;
+}
+
+static bool was_sent(const struct call *c, unsigned setting)
+{
+    static const char *const words[] = { "\"temperature\":", "_tokens\":" };
+    return str_find(c->request.body, str_of(words[setting == MODEL_WITHOUT_MAXIMUM])) != SIZE_MAX;
+}
+
+/* A setting that this server does not take: asked once more without it. */
+static bool leave_out(struct call *c)
+{
+    bool bad = c->reply.status == 400 || c->reply.status == 422;
+    unsigned blamed = bad ? policy_blames(buf_str(&c->reply.body)) & ~c->ask.without : 0;
+    if (!blamed || !was_sent(c, blamed) || c->answer->text.n) return false;
+    log_warn("model", "refuses a setting, asking without it", "model=%s setting=%s", c->m->name,
+             blamed == MODEL_WITHOUT_SAMPLING ? "temperature" : "max_tokens");
+    c->ask.without |= blamed;
+    return true;
 }
 
 static enum flow_rc send_done(struct flow *f)
@@ -312,6 +330,10 @@ static enum flow_rc send_done(struct flow *f)
             ? c->m->type->decode(c->decoder, str_of(r->content_type), STR_NONE, true, &why)
             : c->m->type->refusal(r->status, buf_str(&r->body), http_retry_hint_ms(r), &why);
     if (kind == ERR_NONE) why = (struct err)ERR_INIT; /* also when a failure was overlooked */
+    if (kind == ERR_REFUSED && leave_out(c)) {
+        flow_goto(f, CALL_SEND);
+        return FLOW_NEXT;
+    }
     return call_judge(c, &why);
 }
 
@@ -377,7 +399,7 @@ static void answer_complete(struct call *c)
     if (usage_is_plausible(&c->sink.usage)) a->usage = c->sink.usage;
     a->total_ms = elapsed_ms(c);
     if (!a->usage.known) {
-        a->usage.prompt_tokens = tokens_of_ask(c->ask);
+        a->usage.prompt_tokens = tokens_of_ask(&c->ask);
         a->usage.completion_tokens = tokens_estimate(buf_str(&a->text));
         for (size_t i = 0; i < a->n_calls; i++)
             a->usage.completion_tokens += tokens_estimate(a->calls[i].arguments);
@@ -438,7 +460,7 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
     *c = (struct call){ .models = models,
                         .m = m,
                         .op = op,
-                        .ask = ask,
+                        .ask = *ask,
                         .on_text = on_text,
                         .ctx = ctx,
                         .answer = ret };

@@ -247,7 +247,7 @@ static void put_options(struct json_out *o, const struct gemini *m, const struct
     json_key(o, "generationConfig");
     json_open(o, '{');
     if (max > 0) json_field_i64(o, "maxOutputTokens", max);
-    if (m->temperature >= 0) {
+    if (m->temperature >= 0 && !(ask->without & MODEL_WITHOUT_SAMPLING)) {
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }

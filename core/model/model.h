@@ -50,7 +50,9 @@ struct model_ask {
     const struct model_tool *tools;
     size_t n_tools;
     uint32_t max_tokens; /* 0 = the model's configured maximum */
+    unsigned without;    /* settings that this server refuses: MODEL_WITHOUT_... */
 };
+enum { MODEL_WITHOUT_SAMPLING = 1, MODEL_WITHOUT_MAXIMUM = 2 };
 
 /* One form for all backends: cached and written are parts of prompt, reasoning of completion. */
 struct model_usage {

@@ -172,7 +172,7 @@ static void put_options(struct json_out *o, const struct ollama *m, const struct
     json_open(o, '{');
     json_field_i64(o, "num_ctx", m->remote.base.context_tokens);
     if (max > 0) json_field_i64(o, "num_predict", max);
-    if (m->temperature >= 0) {
+    if (m->temperature >= 0 && !(ask->without & MODEL_WITHOUT_SAMPLING)) {
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }

@@ -165,7 +165,7 @@ static void put_options(struct json_out *o, const struct openai *m, const struct
     int64_t max = remote_max_tokens(&m->remote.base, ask);
     if (max > 0 && m->max_tokens_field != OPENAI_NO_MAX_TOKENS)
         json_field_i64(o, max_tokens_words[m->max_tokens_field], max);
-    if (m->temperature >= 0) {
+    if (m->temperature >= 0 && !(ask->without & MODEL_WITHOUT_SAMPLING)) {
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }

@@ -7,6 +7,7 @@
 #include "core/base/buf.h"
 #include "core/base/retry.h"
 #include "core/base/utf8.h"
+#include "core/model/model.h"
 #include <stdio.h>
 
 #define RATE_WAIT_MS  5000  /* 429 without a hint */
@@ -207,6 +208,25 @@ enum err_kind policy_refused(const struct policy_refusal *r, struct err *why)
     }
     if (why) why->retry_after_ms = wait_ms;
     return kind;
+}
+
+static bool names(struct str body, const char *const *list)
+{
+    for (; *list; list++)
+        if (str_find(body, str_of(*list)) != SIZE_MAX) return true;
+    return false;
+}
+
+unsigned policy_blames(struct str body)
+{
+    static const char *const sampling[] = { "temperature", "top_p", "top_k", NULL };
+    static const char *const maximum[] = { "max_tokens", "max_completion_tokens", NULL };
+    static const char *const unknown[] = { "nsupported",  "not supported",
+                                           "nrecognized", "not permitted",
+                                           "xtra inputs", "nknown",
+                                           "deprecated",  NULL };
+    if (names(body, sampling)) return MODEL_WITHOUT_SAMPLING;
+    return names(body, maximum) && names(body, unknown) ? MODEL_WITHOUT_MAXIMUM : 0;
 }
 
 bool policy_elsewhere(const struct err *why, bool on_refusal)

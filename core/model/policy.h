@@ -16,6 +16,13 @@ struct policy_refusal {
 /* Returns the kind and sets *why: text and retry_after_ms. */
 enum err_kind policy_refused(const struct policy_refusal *r, struct err *why);
 
+/*
+ * Which settings a refused request (400, 422) is blamed on: MODEL_WITHOUT_... of model.h; 0 = none
+ * that can be left out. Models for reasoning take no temperature, and call the longest answer
+ * otherwise than older ones.
+ */
+unsigned policy_blames(struct str body);
+
 /* Another model may answer what this one did not. on_refusal: even if content rules refused. */
 bool policy_elsewhere(const struct err *why, bool on_refusal);
 

@@ -51,6 +51,7 @@ struct str remote_picture(const struct model_picture *picture, struct arena *are
 /* The longest answer to ask for; 0 = not to be said. */
 static inline int64_t remote_max_tokens(const struct model *m, const struct model_ask *ask)
 {
+    if (ask->without & MODEL_WITHOUT_MAXIMUM) return 0;
     return ask->max_tokens ? ask->max_tokens : m->max_tokens;
 }
 /* As model_type.refusal, for what does not depend on the body's form: a redirect is a wrong

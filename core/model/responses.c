@@ -157,7 +157,7 @@ static void put_options(struct json_out *o, const struct responses *m, const str
     int64_t max = remote_max_tokens(&m->remote.base, ask);
     json_field_bool(o, "store", false);
     if (max > 0) json_field_i64(o, "max_output_tokens", max);
-    if (m->temperature >= 0) {
+    if (m->temperature >= 0 && !(ask->without & MODEL_WITHOUT_SAMPLING)) {
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }

@@ -53,6 +53,23 @@ def test_what_the_question_is_at_fault_for_is_not_passed_on(world, both):
     assert [ask.body["model"] for ask in world.model.asks] == ["real-first"]
 
 
+@pytest.mark.parametrize("field, words", [("temperature", "Unsupported value: 'temperature' does not support 0.5 with this model."),
+                                          ("max_completion_tokens", "Unsupported parameter: 'max_completion_tokens' is not supported.")])
+def test_a_setting_that_a_server_refuses_is_left_out(world, field, words):
+    async def picky(request, ask):
+        if field in ask.body:
+            return await world.model.status(400, {"error": {"message": words, "type": "invalid_request_error"}})(request, ask)
+        return await world.model.stream(["well"])(request, ask)
+    world.model.on("", picky)
+    gateway = world.gateway("webhook")
+    gateway.settings["models"][0].update(temperature=0.5)
+    gateway.start()
+    world.hook(gateway)
+    assert say(world, world.bot.person(7), "hello") == "well"
+    assert [field in ask.body for ask in world.model.asks] == [True, False]
+    assert {"temperature", "max_completion_tokens"} - {field} <= set(world.model.asks[1].body), "only that"
+
+
 def test_a_model_chosen_by_its_name_stands_alone(world, both):
     world.first(world.model.broken(503))
     world.serve(**both())

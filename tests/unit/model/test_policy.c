@@ -1,6 +1,7 @@
 /*
  * When a model is asked again, and after how long.
  */
+#include "core/model/model.h"
 #include "core/model/policy.h"
 #include <criterion/criterion.h>
 
@@ -58,6 +59,27 @@ Test(policy, what_is_quoted_is_short_clean_and_on_one_line)
     cr_expect_leq(strlen(why.msg), 220);
     cr_expect(strstr(why.msg, "a  \xef\xbf\xbd\xc3\xa4 b"), "%s", why.msg);
     cr_expect_eq(policy_refused(&r, NULL), ERR_IO);
+}
+
+Test(policy, settings_that_can_be_left_out)
+{
+    static const struct {
+        const char *body;
+        unsigned blames;
+    } cases[] = {
+        { "{\"error\":{\"message\":\"Unsupported value: 'temperature' does not support 0.5\"}}",
+          MODEL_WITHOUT_SAMPLING },
+        { "{\"error\":{\"message\":\"temperature: Extra inputs are not permitted\"}}",
+          MODEL_WITHOUT_SAMPLING },
+        { "{\"error\":{\"message\":\"Unsupported parameter: 'max_tokens' is not supported with this "
+          "model. Use 'max_completion_tokens' instead.\"}}",
+          MODEL_WITHOUT_MAXIMUM },
+        { "{\"error\":{\"message\":\"max_tokens is too large: 9. At most 4 are allowed\"}}", 0 },
+        { "{\"error\":{\"message\":\"messages must not be empty\"}}", 0 },
+        { "", 0 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        cr_expect_eq(policy_blames(str_of(cases[i].body)), cases[i].blames, "%zu", i);
 }
 
 Test(policy, what_a_failure_means_for_its_model_and_for_others)
