@@ -215,6 +215,25 @@ enum flow_rc budget_reserve(struct turn *t)
     return FLOW_WAIT;
 }
 
+bool budget_reserve_more(struct turn *t, struct op *op)
+{
+    int64_t amount;
+    const struct model *answers = t->model; /* the estimate asks for all of the route */
+    if (!t->set_aside || uuid_is_nil(&t->reservation)) return false;
+    const struct model *unpriced = estimate(t, &amount);
+    t->model = answers;
+    if (unpriced) return false; /* the first question would not have been asked */
+    amount += bill_sum(t) + bill_open(t);
+    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount,
+                         (int64_t)lease_ms(turn_route(t)), &t->rows);
+    return true;
+}
+
+bool budget_has_more(const struct turn *t)
+{
+    return t->rows.n == 0;
+}
+
 static const char *whose(struct str scope)
 {
     return str_starts(scope, STR("person:"))    ? "Your budget"

@@ -33,6 +33,13 @@ enum flow_rc budget_reserve(struct turn *t);
 bool budget_waited(struct turn *t);
 /* True: there is money. False: the reply says why not, and when there is some again. */
 bool budget_reserved(struct turn *t);
+/*
+ * A further question of the same answer, after tools were called: set aside what it may cost beside
+ * what is spent. False: no budget is touched, and no op was begun.
+ * op  rows into t->rows; then budget_has_more
+ */
+bool budget_reserve_more(struct turn *t, struct op *op);
+bool budget_has_more(const struct turn *t);
 /* After the question: what it cost takes the place of what was set aside. */
 enum flow_rc budget_settle(struct turn *t);
 /* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,

@@ -6,6 +6,7 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/base/utf8.h"
+#include "core/chat/budget.h"
 #include "core/chat/permit.h"
 #include "core/store/tool.h"
 #include "core/tool/guard.h"
@@ -17,7 +18,7 @@
 #define NAMES_SHOWN    1000 /* bytes, to a model that calls a tool which is not there */
 #define TEXT_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
-enum { STEP_READY, STEP_ASK, STEP_CALL, STEP_PERMIT, STEP_N };
+enum { STEP_READY, STEP_MONEY, STEP_ASK, STEP_CALL, STEP_PERMIT, STEP_N };
 
 struct toolwork {
     struct flow flow;
@@ -132,6 +133,32 @@ static enum flow_rc ready_done(struct flow *f)
         b->tokens += tokens_estimate(b->tools[i].name) + tokens_estimate(b->tools[i].description) +
                      tokens_estimate(b->tools[i].schema);
     return go(w, resume(w) ? STEP_CALL : STEP_ASK);
+}
+
+/* ---- money: of the first round the turn has set it aside ---- */
+
+static enum flow_rc end_early(struct toolwork *w, const char *mark)
+{
+    w->t->toolbox.mark = mark;
+    return FLOW_STOP;
+}
+
+static enum flow_rc money_start(struct flow *f)
+{
+    return budget_reserve_more(of_flow(f)->t, &f->op) ? FLOW_WAIT : FLOW_NEXT;
+}
+
+static enum flow_rc money_done(struct flow *f)
+{
+    struct toolwork *w = of_flow(f);
+    return budget_has_more(w->t) ? FLOW_NEXT : end_early(w, "_(stopped: the budget is used up)_");
+}
+
+static enum flow_rc money_failed(struct flow *f)
+{
+    log_warn("turn", "no money set aside, ending the answer", "turn=%s text=%s", of_flow(f)->t->id,
+             log_quote(str_of(f->op.err.msg)));
+    return end_early(of_flow(f), "_(stopped: the budget cannot be asked at the moment)_");
 }
 
 /* ---- ask: one round ---- */
@@ -316,12 +343,6 @@ static void refuse_all(struct toolwork *w, struct str why)
     for (; w->next < w->n_calls; w->next++) add_result(w, &w->calls[w->next], why, true);
 }
 
-static enum flow_rc end_early(struct toolwork *w, const char *mark)
-{
-    w->t->toolbox.mark = mark;
-    return FLOW_STOP;
-}
-
 static enum flow_rc ask_done(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
@@ -334,7 +355,7 @@ static enum flow_rc ask_done(struct flow *f)
     if (w->t->toolbox.rounds++ == rounds_max) {
         refuse_all(w, STR("No more tools can be called for this answer. Answer now, with what you "
                           "know."));
-        return go(w, STEP_ASK);
+        return go(w, STEP_MONEY);
     }
     return go(w, needs_yes(w) ? STEP_PERMIT : STEP_CALL);
 }
@@ -367,7 +388,7 @@ static enum flow_rc call_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
     if (w->denied) refuse_all(w, STR("The person refused this call."));
-    if (w->next == w->n_calls) return go(w, STEP_ASK);
+    if (w->next == w->n_calls) return go(w, STEP_MONEY);
     const struct model_call *call = &w->calls[w->next];
     w->call_began_ms = clock_ms();
     if (guard_call(&w->guard, call->name, call->arguments, &w->warning) == GUARD_STOP)
@@ -396,7 +417,7 @@ static enum flow_rc call_failed(struct flow *f)
 static enum flow_rc permit_unasked(struct toolwork *w)
 {
     refuse_all(w, STR("This call needs a person's approval, which could not be asked for."));
-    return go(w, STEP_ASK);
+    return go(w, STEP_MONEY);
 }
 
 static enum flow_rc permit_start(struct flow *f)
@@ -441,6 +462,7 @@ static void toolwork_end(struct flow *f)
 
 static const struct flow_step steps[] = {
     [STEP_READY] = { "ready", ready_start, ready_done, NULL },
+    [STEP_MONEY] = { "money", money_start, money_done, money_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_CALL] = { "call", call_start, call_done, call_failed },
     [STEP_PERMIT] = { "permit", permit_start, permit_asked, permit_failed },
