@@ -44,9 +44,9 @@ static enum err_kind open_chat(struct app *app, struct err *why)
     struct budgets budgets = { .n = 0 };
     if (budgets_read(app->settings->doc, &budgets, why)) return why->kind;
     chat_open(&app->chat, &app->loop, &app->store, app->redis, app->models, conf, app->owner);
+    app->chat.budgets = budgets;
     app->chat.tools = app->tools;
     app->chat.mcp = &app->settings->mcp;
-    app->chat.budgets = budgets;
     app->host = (struct channel_host){
         .loop = &app->loop,
         .chat = &app->chat,

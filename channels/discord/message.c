@@ -218,7 +218,7 @@ static struct attachment file_of(struct json *v, bool voice, struct arena *a)
     at.kind = kind_of(at.mime, voice);
     json_get_i64(v, "size", &at.bytes);
     if (at.bytes < 0) at.bytes = 0;
-    if (str_eq(at.kind, STR("photo")) && str_starts(at.ref, STR("https://"))) at.url = at.ref;
+    if (str_eq(at.kind, STR("photo")) && str_starts(at.ref, STR("http"))) at.url = at.ref;
     return at;
 }
 

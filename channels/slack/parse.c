@@ -189,6 +189,12 @@ static void read_words(struct parser *p, const struct slack_words *words)
     in->text = words->text;
     in->attachments = words->attachments;
     in->n_attachments = words->n_attachments;
+    for (size_t i = 0; i < words->n_attachments; i++) {
+        struct str *url = &words->attachments[i].url;
+        if (url->n)
+            *url = arena_printf(p->arena, CHANNEL_PICTURE "%.*s %.*s", STR_ARG(in->where.workspace),
+                                STR_ARG(*url));
+    }
     if (!in->text.n && !in->n_attachments && words->mentions_us) in->text = STR("Hello!");
     bool empty = !in->text.n && (!in->n_attachments || in->kind == INBOUND_EDIT);
     verdict(p, empty ? SLACK_SKIP : SLACK_TAKE, empty ? "nothing to answer" : "");

@@ -8,6 +8,7 @@
 #include "channels/slack/links.h"
 #include "channels/slack/note.h"
 #include "channels/slack/oauth.h"
+#include "channels/slack/picture.h"
 #include "channels/slack/send.h"
 #include "channels/slack/socket.h"
 #include "channels/slack/stream.h"
@@ -196,5 +197,6 @@ const struct channel_type slack_type = {
     .close = slack_close,
     .send = slack_send,
     .typing = slack_typing,
+    .picture = slack_picture,
     .check = slack_check,
 };

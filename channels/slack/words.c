@@ -89,7 +89,7 @@ static struct str kind_of(struct str mime)
     return STR("document");
 }
 
-/* They can be had with our token only, so there is no address that a model could look at. */
+/* They can be had with our token only: the address of a picture is for picture.c. */
 static void read_files(struct json *files, struct arena *a, struct slack_words *ret)
 {
     size_t n = json_length(files);
@@ -104,6 +104,7 @@ static void read_files(struct json *files, struct arena *a, struct slack_words *
             .kind = kind_of(mime), .name = slack_get(file, "name", a), .mime = mime, .ref = id
         };
         json_get_i64(file, "size", &att->bytes);
+        if (str_starts(mime, STR("image/"))) att->url = slack_get(file, "url_private", a);
     }
 }
 

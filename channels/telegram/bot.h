@@ -6,7 +6,7 @@
 #include "channels/telegram/pause.h"
 #include "channels/telegram/setup.h"
 #include "core/base/clock.h"
-#include "core/chat/channel.h"
+#include "core/chat/chat.h"
 #include "core/loop/flow.h"
 #include "core/net/http_server.h"
 #include "core/store/lease.h"
@@ -56,6 +56,7 @@ static inline struct telegram *telegram_of(struct channel *ch)
 
 static inline struct telegram_reader telegram_reader(const struct telegram *t)
 {
-    return (struct telegram_reader){ t->id, str_of(t->username), t->groups, t->allow,
-                                     clock_wall_ms() };
+    return (struct telegram_reader){ t->id,           str_of(t->username),
+                                     t->groups,       t->allow,
+                                     clock_wall_ms(), t->channel.host->chat->conf.picture_max };
 }

@@ -161,17 +161,33 @@ static struct attachment attachment_of(struct json *v, const struct kind *kind, 
     double latitude, longitude;
     if (json_get_f64(v, "latitude", &latitude) && json_get_f64(v, "longitude", &longitude))
         at.name = arena_printf(a, "%.5f,%.5f", latitude, longitude);
+    bool picture = !strcmp(kind->key, "photo") || str_starts(at.mime, STR("image/"));
+    if (picture && at.ref.n) at.url = arena_printf(a, CHANNEL_PICTURE "%.*s", STR_ARG(at.ref));
     return at;
 }
 
-size_t telegram_attachments(struct json *message, struct arena *a, struct attachment **ret)
+/* The biggest one that may be shown to a model. They ascend; should all be too big, the last one.
+ */
+static struct json *best_size(const struct telegram_reader *reader, struct json *sizes)
+{
+    size_t n = json_length(sizes);
+    for (size_t i = n; i-- > 0;) {
+        int64_t bytes = 0;
+        json_get_i64(json_at(sizes, i), "file_size", &bytes);
+        if (!reader->picture_max || bytes <= reader->picture_max) return json_at(sizes, i);
+    }
+    return json_at(sizes, n - 1);
+}
+
+size_t telegram_attachments(const struct telegram_reader *reader, struct json *message,
+                            struct arena *a, struct attachment **ret)
 {
     struct attachment *v = arena_new_array(a, struct attachment, N_KINDS + 1);
     size_t n = 0;
     struct json *sizes = json_get(message, "photo");
-    if (json_length(sizes)) { /* the last one is the biggest */
+    if (json_length(sizes)) {
         static const struct kind photo = { "photo", NULL };
-        v[n++] = attachment_of(json_at(sizes, json_length(sizes) - 1), &photo, a);
+        v[n++] = attachment_of(best_size(reader, sizes), &photo, a);
     }
     for (size_t i = 0; i < N_KINDS; i++) {
         struct json *found = json_get(message, kinds[i].key);

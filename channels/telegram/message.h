@@ -17,4 +17,5 @@ void telegram_words(const struct telegram_reader *reader, struct json *message, 
                     struct telegram_words *ret);
 
 /* Returns how many there are. */
-size_t telegram_attachments(struct json *message, struct arena *a, struct attachment **ret);
+size_t telegram_attachments(const struct telegram_reader *reader, struct json *message,
+                            struct arena *a, struct attachment **ret);

@@ -180,7 +180,7 @@ static void read_message(struct parser *p)
     }
     telegram_words(p->reader, p->message, p->arena, &words);
     in->text = words.text;
-    in->n_attachments = telegram_attachments(p->message, p->arena, &attachments);
+    in->n_attachments = telegram_attachments(p->reader, p->message, p->arena, &attachments);
     in->attachments = attachments;
     in->album = get_clean(p, p->message, "media_group_id");
     if (in->kind == INBOUND_MESSAGE) in->late_ms = late_ms(p);

@@ -21,6 +21,7 @@ struct telegram_reader {
     int groups;             /* enum telegram_groups */
     struct conf_list allow; /* ids or @usernames of people, ids of chats; empty = everybody */
     int64_t now_ms;         /* wall clock */
+    int64_t picture_max;    /* bytes of a photo that a model may look at; 0 = any */
 };
 
 enum telegram_verdict {

@@ -4,6 +4,7 @@
 #include "channels/telegram/telegram.h"
 
 #include "channels/telegram/bot.h"
+#include "channels/telegram/picture.h"
 #include "channels/telegram/poll.h"
 #include "channels/telegram/send.h"
 #include "channels/telegram/webhook.h"
@@ -149,5 +150,6 @@ const struct channel_type telegram_type = {
     .close = telegram_close,
     .send = telegram_send,
     .typing = telegram_typing,
+    .picture = telegram_picture,
     .check = telegram_check,
 };

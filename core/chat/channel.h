@@ -32,7 +32,9 @@ enum inbound_kind {
 struct attachment {
     struct str kind;            /* "photo", "voice", "document" ... */
     struct str name, mime, ref; /* ref: how the adapter can fetch it later */
-    struct str url; /* where a model can look at it, https; "" = nowhere, or it is no picture */
+    /* Where it can be had for a model to look at: https, or CHANNEL_PICTURE and what the type's
+     * `picture` understands; "" = nowhere, or it is no picture. Kept, so it holds no secret. */
+    struct str url;
     int64_t bytes;
 };
 
@@ -62,7 +64,8 @@ struct inbound {
     struct str ticket;
 };
 
-#define TICKET_MAX 1024
+#define TICKET_MAX      1024
+#define CHANNEL_PICTURE "channel:" /* + ref: a picture that only its channel can fetch */
 
 struct outbound {
     struct place where;
@@ -125,6 +128,13 @@ struct channel_type {
      */
     void (*progress)(struct channel *ch, const struct outbound *head, struct str so_far,
                      struct str grown);
+
+    /*
+     * Fetch what an attachment's url names behind CHANNEL_PICTURE, at most chat.picture_max bytes.
+     * ref: borrowed for the call; it was stored, and is not to be trusted. ret: empty, the caller's
+     * to free. Ends as fetch_file does. NULL = cannot.
+     */
+    void (*picture)(struct channel *ch, struct op *op, struct str ref, struct buf *ret);
 
     /* `parley check`: ask the platform who we are. ret_text: one line for the operator. NULL =
      * nothing to ask. */

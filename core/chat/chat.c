@@ -6,6 +6,7 @@
 #include "core/chat/lane.h"
 #include "core/chat/turn.h"
 
+static const char *const cache_words[] = { "off", "person", "channel", NULL };
 static const char *const unknown_words[] = { "notice", "resend", "hold", NULL };
 
 #define FIELD(name) \
@@ -39,6 +40,14 @@ const struct conf_field chat_conf_fields[] = {
               "a question more; people are told, and can take it back." },
     { FIELD(message_max), .type = CONF_SIZE, .def = "64KB", .min = 256, .max = 1 << 20,
       .help = "A longer message is cut here, and the model is told." },
+    { FIELD(picture_max), .type = CONF_SIZE, .def = "4MB", .min = 1024, .max = 20 << 20,
+      .help = "A larger picture is not fetched for models that see." },
+    { FIELD(pictures_max), .type = CONF_INT, .def = "8", .max = 100,
+      .help = "How many pictures of one question are fetched for models that see; 0 = none." },
+    { FIELD(picture_hosts), .type = CONF_LIST,
+      .help =
+          "Hosts (or host:port) whose pictures may be fetched although they are in a private network or have no TLS. "
+          "Everywhere else, only public addresses with https:// are asked." },
     { FIELD(turns_max), .type = CONF_INT, .def = "1000", .min = 1, .max = 100000,
       .help = "Answers being written at once in one process; more wait." },
     { FIELD_MS(lease), .type = CONF_DURATION, .def = "30s", .min = 1000, .max = 600000,
@@ -49,6 +58,12 @@ const struct conf_field chat_conf_fields[] = {
       .help = "When the growing answer is shown for the first time." },
     { FIELD(send_attempts), .type = CONF_INT, .def = "8", .min = 1, .max = 100,
       .help = "Tries to send one part of a reply before it becomes a dead letter." },
+    { FIELD(cache), .type = CONF_ENUM, .def = "off", .words = cache_words,
+      .help =
+          "Whether the same question, with the same history to the same model, gets the answer that was kept the "
+          "last time: off, person = who asked it before, channel = whoever writes there, also other people." },
+    { FIELD_MS(cache_ttl), .type = CONF_DURATION, .def = "1h", .min = 1000,
+      .max = INT64_C(2592000000), .help = "How long such an answer is kept." },
     { FIELD(unknown_outcome), .type = CONF_ENUM, .def = "notice", .words = unknown_words,
       .help =
           "When a platform without idempotency keys may or may not have taken a message: notice = say so and offer "

@@ -34,12 +34,17 @@ struct chat_conf {
     int64_t rate_ip_per_minute;
     int64_t history_messages, history_tokens;
     bool compact;
+    int64_t picture_max; /* bytes of one that is fetched */
+    int64_t pictures_max;
+    struct conf_list picture_hosts; /* may be private, and without TLS */
     int64_t message_max; /* bytes of one inbound text; the rest is cut and the person is told */
     int64_t turns_max;   /* turns running in this process */
     int64_t lease_ms;
     int64_t expire_ms; /* a message older than this is not answered but told so */
     int64_t preview_after_ms;
     int64_t send_attempts;
+    int cache; /* enum reuse_scope */
+    int64_t cache_ttl_ms;
     int unknown_outcome; /* enum unknown_policy */
 };
 extern const struct conf_field chat_conf_fields[];

@@ -10,7 +10,7 @@ struct turn;
 
 struct command {
     const char *name; /* "model", without the slash */
-    const char *args; /* "[name]", for /help */
+    const char *args; /* "[name]", for /help; Discord makes an option of the word */
     const char *help;
     bool urgent; /* does not wait for the running answer */
     /* A step of the turn: say something (turn_say) and FLOW_NEXT, or begin an op and FLOW_WAIT;

@@ -13,6 +13,7 @@
 #include "core/chat/turn.h"
 #include "core/net/redis.h"
 #include "core/store/conversation.h"
+#include "core/store/response.h"
 
 #define SWEEP_MS      1000
 #define SWEEP_IDLE_MS 1500
@@ -251,6 +252,19 @@ void keeper_move(struct chat *chat, struct str channel, struct str from_place, s
     struct background *b = background_new(chat);
     store_move(chat->store, &b->op, arena_dup(&b->arena, channel), arena_dup(&b->arena, from_place),
                arena_dup(&b->arena, to_place));
+}
+
+void keeper_remember(struct chat *chat, const struct response_row *row)
+{
+    struct background *b = background_new(chat);
+    struct response_row *copy = arena_new(&b->arena, struct response_row);
+    *copy = *row;
+    copy->key = arena_dup(&b->arena, row->key);
+    copy->query_hash = arena_dup(&b->arena, row->query_hash);
+    copy->content = arena_dup(&b->arena, row->content);
+    copy->model = arena_dup(&b->arena, row->model);
+    copy->usage = arena_dup(&b->arena, row->usage);
+    store_response_put(chat->store, &b->op, copy);
 }
 
 bool keeper_busy(const struct chat *chat)

@@ -5,6 +5,8 @@
 #pragma once
 #include "core/chat/chat.h"
 
+struct response_row;
+
 void keeper_open(struct chat *chat);
 /* From now on; the first sweep finds what an earlier process left. */
 void keeper_start(struct chat *chat);
@@ -16,6 +18,9 @@ void keeper_close(struct chat *chat);
 void keeper_requeue(struct chat *chat, struct uuid request, int attempt);
 /* The place of `channel` is known under another id from now on; in the background. */
 void keeper_move(struct chat *chat, struct str channel, struct str from_place, struct str to_place);
+/* Keep an answer to be given again; `row` is copied. */
+void keeper_remember(struct chat *chat, const struct response_row *row);
+
 bool keeper_busy(const struct chat *chat); /* something of this is under way */
 
 /* Milliseconds since the oldest open request came in, as of the last sweep; 0 = none is open. */

@@ -6,7 +6,10 @@
 
 struct turn;
 
-/* Load what is kept here. FLOW_NEXT: nothing is to be loaded, or no model sees. */
+/*
+ * Get them as data: from PostgreSQL, from the channel, or from a public https address. What cannot
+ * be had is named in the question. FLOW_NEXT: there are none, or no model sees.
+ */
 enum flow_rc pictures_start(struct turn *t);
-/* What was loaded becomes the question's pictures; what is gone is left out. */
+/* What was loaded becomes the question's pictures; the others are left out. */
 void pictures_loaded(struct turn *t);

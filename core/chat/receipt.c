@@ -66,6 +66,16 @@ static void put_tools(struct json_out *o, const struct toolbox *b)
     json_close(o, ']');
 }
 
+/* Nobody was asked for it. */
+static void put_cached(struct json_out *o, const struct turn *t)
+{
+    json_key(o, "cached");
+    json_open(o, '{');
+    json_field_str(o, "model", str_of(t->model->name));
+    json_field_str(o, "made_at", t->reuse.made_at);
+    json_close(o, '}');
+}
+
 struct str receipt_make(struct turn *t)
 {
     _cleanup_(buf_done) struct buf b = BUF_INIT(RECEIPT_MAX);
@@ -74,6 +84,7 @@ struct str receipt_make(struct turn *t)
     json_open(&o, '{');
     json_field_str(&o, "route", str_of(turn_route(t)->name));
     json_field_str(&o, "model", str_of(t->model->name));
+    if (t->reuse.made_at.n) put_cached(&o, t);
     json_key(&o, "asked");
     json_open(&o, '[');
     for (size_t i = 0; i < log->n; i++) put_try(&o, t, &log->v[i]);
@@ -171,11 +182,15 @@ bool receipt_tell(struct json *receipt, struct buf *to)
 {
     struct json *asked = json_get(receipt, "asked");
     struct str midway = text(receipt, "midway");
-    if (!json_length(asked)) return false;
+    struct json *cached = json_get(receipt, "cached");
+    if (!json_length(asked) && !cached) return false;
     buf_addf(to, "Answered by `%.*s`", STR_ARG(text(receipt, "model")));
     if (!str_eq(text(receipt, "route"), text(receipt, "model")))
         buf_addf(to, ", by the route `%.*s`", STR_ARG(text(receipt, "route")));
     buf_addf(to, " (%.*s).\n", STR_ARG(text(receipt, "finish")));
+    if (cached)
+        buf_addf(to, "\n- nobody was asked: it is the cached answer of `%.*s`, made at %.*s",
+                 STR_ARG(text(cached, "model")), STR_ARG(text(cached, "made_at")));
     for (size_t i = 0; i < json_length(asked); i++) tell_try(to, json_at(asked, i));
     struct json *tools = json_get(receipt, "tools");
     for (size_t i = 0; i < json_length(tools); i++) tell_tool(to, json_at(tools, i));

@@ -198,7 +198,7 @@ static enum flow_rc ask_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
     struct turn *t = w->t;
-    struct route_asker asker = w->asker;
+    struct route_asker asker = w->asker; /* who asks, and who is told of the place in the row */
     asker.ask = question_for;
     asker.on_text = on_piece;
     asker.on_restart = on_restart;
@@ -481,10 +481,14 @@ static const struct op_kind toolbox_op = { "chat.toolbox", toolbox_drop };
 
 void toolbox_ask(struct turn *t, struct op *op, const struct route_asker *asker)
 {
+    t->toolbox = (struct toolbox){ .n = 0 };
+    if (tools_servers(t->chat->tools) == 0 && !t->permit.saved.n) {
+        route_ask(t->chat->models, turn_route(t), op, asker, &t->answer, &t->asked);
+        return;
+    }
     struct toolwork *w = mem_new(struct toolwork);
     *w = (struct toolwork){ .t = t, .op = op, .asker = *asker, .began_ms = clock_ms() };
     guard_init(&w->guard);
-    t->toolbox = (struct toolbox){ .n = 0 };
     buf_init(&t->answer.text, TEXT_BYTES_MAX);
     t->answer.usage.known = true;
     t->answer.finish = MODEL_CUT;

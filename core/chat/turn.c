@@ -19,6 +19,7 @@
 #include "core/chat/picture.h"
 #include "core/chat/prompt.h"
 #include "core/chat/receipt.h"
+#include "core/chat/reuse.h"
 #include "core/store/conversation.h"
 
 #define TYPING_FIRST_MS 300
@@ -42,6 +43,7 @@ enum {
     STEP_PICTURES,
     STEP_COMPACT,
     STEP_COMPACTED,
+    STEP_REUSE,
     STEP_RESERVE,
     STEP_ASK,
     STEP_SETTLE,
@@ -365,7 +367,7 @@ static enum flow_rc history_done(struct flow *f)
     return FLOW_NEXT;
 }
 
-/* ---- pictures: those that are kept here ---- */
+/* ---- pictures: as the model gets them ---- */
 
 static enum flow_rc load_pictures(struct flow *f)
 {
@@ -400,6 +402,19 @@ static enum flow_rc compact_lost(struct flow *f)
 static enum flow_rc compacted_start(struct flow *f)
 {
     return compact_keep(of_flow(f));
+}
+
+/* ---- reuse: an answer that is kept needs no model and no money ---- */
+
+static enum flow_rc look_up(struct flow *f)
+{
+    return reuse_start(of_flow(f));
+}
+
+/* Also when PostgreSQL was away or slow: the model is asked then. */
+static enum flow_rc looked_up(struct flow *f)
+{
+    return reuse_found(of_flow(f)) ? go(of_flow(f), STEP_SETTLE) : FLOW_NEXT;
 }
 
 /* ---- reserve: the money that the answer may cost ---- */
@@ -457,10 +472,10 @@ const struct model_ask *turn_question(struct turn *t, const struct model *m, str
         .query = t->query,
         .pictures = &t->pictures,
         .so_far = arena_dup(&t->arena, so_far),
-        .more = toolbox_messages(t, m),
-        .n_more = t->toolbox.n,
         .summary = t->request.summary,
         .summary_until = t->request.summary_until,
+        .more = toolbox_messages(t, m),
+        .n_more = t->toolbox.n,
         .tools_tokens = m->tools ? t->toolbox.tokens : 0,
     };
     t->model = m;
@@ -629,7 +644,7 @@ static enum flow_rc keep_start(struct flow *f)
     struct turn *t = of_flow(f);
     if (!t->prepared) reply_prepare(t);
     const struct model_usage *usage = &t->answer.usage;
-    bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0;
+    bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0 || t->reuse.made_at.n;
     const struct reply_row row = {
         .request = t->request.request,
         .reply = t->delivery.message,
@@ -674,6 +689,7 @@ static enum flow_rc keep_done(struct flow *f)
     }
     t->message_count = (int)pg_rows_i64(&t->rows, 0, 1);
     if (!t->notice && t->reply.n > 0) context_grew(t);
+    reuse_keep(t);
     if (t->reply.n == 0) {
         t->done = t->more = true; /* what waits behind it is for the next claim to find out */
         return FLOW_STOP;
@@ -747,6 +763,7 @@ static const struct flow_step turn_steps[] = {
     [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
     [STEP_COMPACT] = { "compact", compact_begin, compact_end, compact_lost },
     [STEP_COMPACTED] = { "compacted", compacted_start, NULL, NULL },
+    [STEP_REUSE] = { "reuse", look_up, looked_up, looked_up },
     [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },

@@ -8,6 +8,7 @@
 #include "core/chat/delivery.h"
 #include "core/chat/editor.h"
 #include "core/chat/lane.h"
+#include "core/chat/reuse.h"
 #include "core/chat/toolbox.h"
 #include "core/model/route.h"
 #include "core/store/budget.h"
@@ -49,6 +50,7 @@ struct turn {
     struct rate_answer rate;
     int limits_asked; /* of the person, of the address */
     struct context_read context;
+    struct reuse reuse;
     const struct model *model; /* that answers; while none does, the first of the route */
     struct model_answer answer;
     struct route_log asked;           /* all that were asked for it */

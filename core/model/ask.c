@@ -21,9 +21,9 @@
 #define END_PATIENCE   1000      /* after the end marker, for the connection to be usable again */
 #define STREAM_FACTOR  64        /* bytes on the wire for a byte of text, one token an event */
 #define STREAM_EXTRA   (1024 * 1024)
-#define MADE_MAX       ((size_t)2 * KEPT_MAX) /* calls and what is kept of one answer */
 #define SAME_MAX       100 /* equal pieces in a row: a model that is caught in a loop */
-#define SPEAK_MS       30  /* a word of a local answer */
+#define MADE_MAX       ((size_t)2 * KEPT_MAX) /* calls and what is kept of one answer */
+#define SPEAK_MS       30                     /* a word of a local answer */
 
 enum { CALL_OPEN, CALL_SEND, CALL_WAIT, CALL_SPEAK, CALL_END };
 
@@ -46,9 +46,9 @@ struct call {
     uint32_t wait_ms;
     bool receiving;    /* on_data is on the stack: the call may not go away */
     bool full;         /* reply_max is reached */
-    bool crowded;      /* more calls than are taken */
     unsigned n_same;   /* pieces like the last one, in a row */
     size_t last_at;    /* where the last one begins */
+    bool crowded;      /* more calls than are taken */
     struct buf script; /* what a local model says */
     size_t spoken;
 };

@@ -27,7 +27,7 @@ const struct conf_field model_fields[] = {
       .max = 10000000,
       .help = "The longest answer, what it thinks included; 0 = what the server allows." },
     { "sees", CONF_BOOL, offsetof(struct model, sees), .def = "false",
-      .help = "It can look at pictures: their addresses are handed on." },
+      .help = "It can look at pictures." },
     { "tools", CONF_BOOL, offsetof(struct model, tools), .def = "true",
       .help = "It can call tools; false for one whose server refuses questions that offer some." },
     { "input_price", CONF_STR, offsetof(struct model, input_price),

@@ -110,6 +110,9 @@ static int64_t above_of(struct str suffix)
                                                                                : 0;
 }
 
+static const struct price_rates no_rates = { PRICE_SAME, PRICE_SAME, PRICE_SAME, PRICE_SAME,
+                                             PRICE_SAME };
+
 /* Of several thresholds the lowest counts: it is dearer than to be too cheap. */
 static enum err_kind read_member(struct str key, struct json *value, struct price *p,
                                  struct err *why)
@@ -122,14 +125,12 @@ static enum err_kind read_member(struct str key, struct json *value, struct pric
         if (!suffix.n) return read_rate(key, value, rate_at(&p->base, i), why);
         if (!above || !value) return ERR_NONE;
         if (p->large_tokens && above > p->large_tokens) return ERR_NONE;
+        if (above != p->large_tokens) p->large = no_rates; /* those of a higher one */
         p->large_tokens = above;
         return read_rate(key, value, rate_at(&p->large, i), why);
     }
     return ERR_NONE;
 }
-
-static const struct price_rates no_rates = { PRICE_SAME, PRICE_SAME, PRICE_SAME, PRICE_SAME,
-                                             PRICE_SAME };
 
 enum err_kind price_read(struct json *entry, struct price *ret, struct err *why)
 {

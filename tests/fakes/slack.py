@@ -42,6 +42,17 @@ class FakeSlack(Methods, Delivery, FakeServer):
         self.set_up_delivery()
         self.app.router.add_route("*", "/api/{method}", self._method)
         self.app.router.add_post("/respond/{id}", self._respond)
+        self.files, self.asked_for_files = {}, []  # path -> content; Authorization of each request
+        self.app.router.add_get("/files-pri/{tail:.*}", self._file)
+
+    async def _file(self, request):
+        """Who has no token gets a page to log in, with 200."""
+        self.asked_for_files.append(request.headers.get("Authorization"))
+        if self.asked_for_files[-1] not in [f"Bearer {t.token}" for t in self.teams.values()]:
+            return web.Response(text="<!DOCTYPE html><html>Sign in</html>", content_type="text/html")
+        if request.path not in self.files:
+            return web.Response(status=404)
+        return web.Response(body=self.files[request.path], content_type="image/png")
 
     @property
     def api_url(self):

@@ -83,6 +83,9 @@ class FakeTelegram(FakeServer):
             await bot.close()
 
     async def _handle(self, request):
+        file = re.fullmatch(r"/file/bot([^/]+)/(.+)", request.path)
+        if file:
+            return self._file(*file.groups())
         m = re.fullmatch(r"/bot([^/]+)(/test)?/([A-Za-z]+)", request.path)
         if not m:
             return _answer(404, {"ok": False, "error_code": 404, "description": "Not Found"})
@@ -92,6 +95,13 @@ class FakeTelegram(FakeServer):
         if not bot:
             return _error(ApiError(401, "Unauthorized"))
         return await bot.handle(request, m.group(3).lower())
+
+    def _file(self, token, path):
+        bot = self.bots.get(token)
+        found = [body for body, at in bot.files.values() if at == path] if bot else []
+        if not found:
+            return _answer(404, {"ok": False, "error_code": 404, "description": "Not Found"})
+        return web.Response(body=found[0], content_type="application/octet-stream")
 
 
 def _answer(status, body):
@@ -129,6 +139,7 @@ class Bot(Methods):
         self.server, self.token = server, token
         self.user = {"id": int(token.split(":")[0]), "is_bot": True, "first_name": "Parley", "username": username}
         self.calls, self.deliveries, self.faults = [], [], []
+        self.files = {}  # file_id -> (content, path)
         self.chats, self.pending, self.commands = {}, {}, []  # pending: update_id -> update, in order
         self.webhook, self.allowed, self.privacy = None, None, True
         self._update_ids = itertools.count(random.randint(100_000_000, 900_000_000))

@@ -219,6 +219,14 @@ class Methods:
             info["allowed_updates"] = sorted(self.allowed)
         return info
 
+    def _m_getfile(self, params):
+        if params.text("file_id") not in self.files:
+            raise ApiError(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+        body, path = self.files[params.text("file_id")]
+        if len(body) > 20 << 20:
+            raise ApiError(400, "Bad Request: file is too big")
+        return {"file_id": params.text("file_id"), "file_unique_id": "u1", "file_size": len(body), "file_path": path}
+
     def _m_getchat(self, params):
         return self._chat(params).chat
 

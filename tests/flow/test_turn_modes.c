@@ -647,6 +647,95 @@ Test(modes, pictures_that_are_kept_here_are_loaded)
     model.sees = false;
 }
 
+#define PNG_DATA "image/png iVBORw0KGgo="
+
+/* What the model reads and sees when these are sent along. */
+static const struct {
+    const char *pictures, *asked, *first;
+    size_t n_seen;
+    int n_fetched;
+} sendings[] = {
+    { "\"https://x/a.png?key=1\"", "look", PNG_DATA, 1, 1 },
+    { "\"https://x/gone.png\", \"https://x/b.png\"",
+      "look\n[picture gone.png could not be loaded: its server answered 404]", PNG_DATA, 1, 2 },
+    { "\"https://x/moved.png\"",
+      "look\n[picture moved.png could not be loaded: its server sends one elsewhere]", "", 0, 1 },
+    { "\"https://x/page.png\"", "look\n[picture page.png could not be loaded: it is no picture]",
+      "", 0, 1 },
+    { "\"https://x/big.png\"", "look\n[picture big.png could not be loaded: it is too large]", "",
+      0, 1 },
+    { "\"https://x/private.png\"",
+      "look\n[picture private.png could not be loaded: its address is not a public one]", "", 0,
+      1 },
+    { "\"https://x/away.png\"",
+      "look\n[picture away.png could not be loaded: its server could not be reached]", "", 0, 1 },
+    { "\"https://x/slow.png\", \"https://x/b.png\"",
+      "look\n[picture slow.png could not be loaded: it took too long]", PNG_DATA, 1, 2 },
+    { "\"http://x/a.png\"",
+      "look\n[picture a.png could not be loaded: its address is none that is fetched]", "", 0, 0 },
+    { "\"file:///etc/passwd\"",
+      "look\n[picture 1 could not be loaded: its address is none that is fetched]", "", 0, 0 },
+    { "\"channel:cat\", \"channel:dog\"", "look\n[picture 2 could not be loaded: no such file]",
+      "image/gif R0lGODlh", 1, 0 },
+    { "\"channel:cat\", \"https://x/2\", \"https://x/3\", \"https://x/4\", \"https://x/5\","
+      " \"https://x/6\", \"https://x/7\", \"https://x/8\", \"https://x/9\"",
+      "look\n[picture 9 could not be loaded: there are too many]", "image/gif R0lGODlh", 8, 7 },
+};
+
+Test(modes, pictures_are_fetched_and_what_cannot_be_had_is_named)
+{
+    model.sees = true;
+    for (size_t i = 0; i < sizeof sendings / sizeof *sendings; i++) {
+        char event[16], pictures[1024];
+        snprintf(event, sizeof event, "p%zu", i);
+        snprintf(pictures, sizeof pictures, "[%s]", sendings[i].pictures);
+        w.pictures = str_of(pictures);
+        w.n_fetched = w.n_rq = w.n_screen = 0;
+        w.picture_asked[0] = 0;
+        say(event, "look");
+        loop_run_for(&w.loop, 30000);
+        cr_expect_str_eq(w.asked, sendings[i].asked);
+        cr_expect_str_eq(w.picture_asked, sendings[i].first);
+        cr_expect_eq(w.n_pictures_asked, sendings[i].n_seen, "%s", pictures);
+        cr_expect_eq(w.n_fetched, sendings[i].n_fetched, "%s", pictures);
+        cr_expect_eq(n_shown("The answer."), 1, "%s", pictures);
+    }
+    cr_expect_not(w.fetched_unguarded);
+    model.sees = false;
+}
+
+Test(modes, only_hosts_that_are_named_may_be_private)
+{
+    const char *hosts[] = { "files.test:8080" };
+    w.chat.conf.picture_hosts = (struct conf_list){ 1, hosts };
+    model.sees = true;
+    w.pictures = STR("[\"http://files.test:8080@10.0.0.1/a.png\", \"http://files.test:80/a.png\","
+                     " \"https://files.test/a.png\"]");
+    say("e1", "look");
+    loop_run_for(&w.loop, 10000);
+    cr_expect_eq(w.n_fetched, 1);
+    cr_expect_not(w.fetched_unguarded);
+    w.pictures = STR("[\"http://files.test:8080/a.png\"]");
+    say("e2", "look");
+    loop_run_for(&w.loop, 10000);
+    cr_expect(w.fetched_unguarded);
+    cr_expect_eq(w.n_pictures_asked, 1);
+    model.sees = false;
+}
+
+Test(modes, stopping_while_pictures_are_fetched)
+{
+    model.sees = true;
+    w.pictures = STR("[\"https://x/slow.png\", \"channel:cat\"]");
+    say("e1", "look");
+    loop_run_for(&w.loop, 2000);
+    cr_assert_eq(w.n_fetched, 1);
+    chat_hand_over(&w.chat);
+    loop_run_for(&w.loop, 1000);
+    cr_expect_eq(w.n_asked, 0);
+    model.sees = false;
+}
+
 Test(modes, a_code_from_here_is_taken_there)
 {
     say("e1", "/link");

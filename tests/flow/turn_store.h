@@ -16,6 +16,7 @@
 #include "core/store/conversation.h"
 #include "core/store/people.h"
 #include "core/store/person.h"
+#include "core/store/response.h"
 #include "core/store/tool.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ enum status { QUEUED, RUNNING, SENDING, MERGED, ENDED };
 
 struct fake_part {
     struct uuid id;
-    char status[16], text[2048];
+    char status[16], text[8192];
 };
 
 struct fake_request {
@@ -46,7 +47,7 @@ struct fake_request {
 
 /* What a person sees: messages that were sent, as they are now. */
 struct shown {
-    char id[16], text[2048];
+    char id[16], text[8192];
     bool preview, deleted;
 };
 
@@ -86,6 +87,9 @@ static struct {
     enum err_kind model_error;
     const char *last_model;
     char picture_asked[256]; /* the first of the last question: its type and data, or its address */
+    char kept_key[REUSE_KEY_MAX], kept_answer[1024]; /* the newest to be given again */
+    int n_lookups;
+    bool queue_full; /* at the next lookup */
     int votes, n_votes_heard;
     bool not_recorded_yet;       /* the answer that is voted on */
     char code_hash[80];          /* of /link */
@@ -100,6 +104,8 @@ static struct {
     char kept_told[64]; /* what the model wrote for itself, as it got it back */
     char saved[4096];   /* while a yes is waited for */
     bool too_late;      /* for the yes */
+    int n_fetched;      /* by address */
+    bool fetched_unguarded;
 } w;
 
 /* ---- the fake driver ---- */
@@ -449,6 +455,42 @@ void store_budget_settle(struct store *s, struct op *op, struct uuid id,
     cr_assert(!uuid_is_nil(&id));
     w.settled = cost;
     fake(op, do_settle)->rows = rows;
+}
+static void do_response_get(struct fake *f)
+{
+    pg_rows_done(f->rows);
+    w.n_lookups++;
+    if (!w.kept_answer[0] || strcmp(f->text, w.kept_key) != 0) return;
+    struct cell *c = row_add(f->rows);
+    strcpy(c[0].text, w.kept_answer);
+    strcpy(c[1].text, "fake");
+    strcpy(c[2].text, "2026-01-02T03:04:05Z");
+}
+void store_response_get(struct store *s, struct op *op, struct str key, struct pg_rows *rows)
+{
+    static const struct op_kind refused = { "fake.refused", NULL };
+    (void)s;
+    if (w.queue_full) { /* as pg_query does: it has ended before we return */
+        op_begin(op, &refused, NULL, w.deadline_ms);
+        op_failf(op, ERR_LIMIT, "too many statements wait");
+        return;
+    }
+    struct fake *f = fake(op, do_response_get);
+    f->rows = rows;
+    put(f->text, sizeof f->text, key);
+}
+static void do_response_put(struct fake *f)
+{
+    strcpy(w.kept_key, f->text2);
+    strcpy(w.kept_answer, f->text);
+}
+void store_response_put(struct store *s, struct op *op, const struct response_row *r)
+{
+    (void)s;
+    cr_assert_gt(r->ttl_ms, 0);
+    struct fake *f = fake(op, do_response_put);
+    put(f->text, sizeof w.kept_answer, r->content);
+    put(f->text2, sizeof w.kept_key, r->key);
 }
 static void do_view(struct fake *f)
 {

@@ -4,6 +4,7 @@
  * this once.
  */
 #pragma once
+#include "core/net/http_client.h"
 #include "tests/flow/turn_store.h"
 
 /* ---- Redis ---- */
@@ -317,7 +318,55 @@ void tools_call(struct tools *t, struct op *op, const char *channel, const struc
     fake(op, do_tool)->ret = ret;
 }
 
+/* ---- the world's pictures: what each address ends with says what becomes of it ---- */
+
+void http_reply_done(struct http_reply *r)
+{
+    buf_done(&r->body);
+}
+static void do_fetch(struct fake *f)
+{
+    struct http_reply *ret = f->ret;
+    struct str url = str_of(f->text);
+    ret->status = str_ends(url, STR("gone.png"))    ? 404
+                  : str_ends(url, STR("moved.png")) ? 302
+                                                    : 200;
+    buf_init(&ret->body, 1024);
+    buf_add_cstr(&ret->body, str_ends(url, STR("page.png")) ? "<html>" : "\x89PNG\r\n\x1a\n");
+}
+void http_request(struct http_client *c, struct op *op, const struct http_request *rq,
+                  struct http_reply *ret)
+{
+    (void)c;
+    struct str url = str_of(rq->url);
+    struct fake *f = fake(op, do_fetch);
+    f->ret = ret;
+    put(f->text, sizeof f->text, url);
+    w.n_fetched++;
+    w.fetched_unguarded |= !rq->guard;
+    if (str_ends(url, STR("big.png"))) err_set(&f->err, ERR_LIMIT, "10.0.0.1 sent too much");
+    if (str_ends(url, STR("private.png"))) err_set(&f->err, ERR_REFUSED, "10.0.0.1 is refused");
+    if (str_ends(url, STR("away.png"))) err_set(&f->err, ERR_IO, "10.0.0.1 refused");
+    if (f->err.kind) f->effect = NULL;
+    if (str_ends(url, STR("slow.png"))) timer_set(&w.loop, &f->timer, 60000);
+}
+
 /* ---- the platform ---- */
+
+static void do_picture(struct fake *f)
+{
+    buf_init(f->ret, 1024);
+    buf_add_cstr(f->ret, "GIF89a");
+}
+static void fake_picture(struct channel *ch, struct op *op, struct str ref, struct buf *ret)
+{
+    (void)ch;
+    struct fake *f = fake(op, do_picture);
+    f->ret = ret;
+    if (str_eq(ref, STR("cat"))) return;
+    err_set(&f->err, ERR_REFUSED, "no such file");
+    f->effect = NULL;
+}
 
 static struct shown *shown_by_id(struct str id)
 {
@@ -357,9 +406,12 @@ static void fake_send(struct channel *ch, struct op *op, const struct outbound *
     err_set(&f->err, w.send_error, "the platform has its reasons");
     if (!w.shown_all_the_same) f->effect = NULL;
 }
-static struct channel_type type = {
-    .name = "fake", .size = sizeof(struct channel), .text_max = 4000, .send = fake_send
-};
+static struct channel_type type = { .name = "fake",
+                                    .size = sizeof(struct channel),
+                                    .text_max = 4000,
+                                    .send = fake_send,
+                                    .picture = fake_picture };
+static struct channel_host host;
 
 /* How many messages on the screen begin with this. */
 int n_shown(const char *text)
@@ -406,15 +458,19 @@ static void world_open(enum trouble trouble, int at, uint32_t caps)
                                     .history_messages = 20,
                                     .history_tokens = 6000,
                                     .message_max = 65536,
+                                    .picture_max = 4096,
+                                    .pictures_max = 8,
                                     .turns_max = 10,
                                     .lease_ms = 30000,
                                     .expire_ms = 86400000,
                                     .preview_after_ms = 1000,
                                     .send_attempts = 8,
+                                    .cache_ttl_ms = 3600000,
                                     .unknown_outcome = UNKNOWN_NOTICE };
     chat_open(&w.chat, &w.loop, &w.store, NULL, NULL, &conf, "test");
-    w.channel =
-        (struct channel){ .type = &type, .name = "fake", .model = "", .queue = QUEUE_DEFAULT };
+    w.channel = (struct channel){
+        .type = &type, .name = "fake", .model = "", .queue = QUEUE_DEFAULT, .host = &host
+    };
     chat_channel_add(&w.chat, &w.channel);
 }
 

@@ -115,6 +115,26 @@ Test(price, reasoning_may_have_a_price_of_its_own)
     cr_expect_eq(price_estimate(&p, 0, 100), 100 * 3000, "it may think all the time");
 }
 
+/* The order of the members makes no difference. */
+Test(price, of_several_thresholds_the_lowest_counts)
+{
+    static const char *const entries[] = {
+        "{\"input_cost_per_token\":1e-06,\"output_cost_per_token\":1e-06,"
+        "\"input_cost_per_token_above_200k_tokens\":9e-06,"
+        "\"output_cost_per_token_above_128k_tokens\":2e-06}",
+        "{\"output_cost_per_token_above_128k_tokens\":2e-06,\"input_cost_per_token\":1e-06,"
+        "\"input_cost_per_token_above_200k_tokens\":9e-06,\"output_cost_per_token\":1e-06}",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct price p;
+        struct err why = ERR_INIT;
+        cr_assert_eq(read_entry(entries[i], &p, &why), ERR_NONE, "%s", why.msg);
+        cr_expect_eq(p.large_tokens, 128000);
+        cr_expect_eq(p.large.input, p.base.input, "%zu", i);
+        cr_expect_eq(p.large.output, 2 * p.base.output, "%zu", i);
+    }
+}
+
 Test(price, entries_that_are_none)
 {
     static const struct {

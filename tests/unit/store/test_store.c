@@ -7,6 +7,7 @@
 #include "core/store/migrate.h"
 #include "core/store/people.h"
 #include "core/store/request.h"
+#include "core/store/response.h"
 #include "tests/support/pg_server.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -723,4 +724,77 @@ Test(store, codes_grow_old_and_guessing_ends)
     link_offer(here.user, "code", 60000);
     for (int i = 0; i < 4; i++) cr_assert_str_eq(link_take(there.user, "guess"), "unknown");
     cr_assert_str_eq(link_take(there.user, "code"), "tries", "right, but too late");
+}
+
+/* --- answers to be given again --- */
+
+static void response_put(const char *key, const char *content, struct uuid user, int64_t ttl_ms)
+{
+    const struct response_row row = { .key = str_of(key),
+                                      .query_hash = STR("q"),
+                                      .content = str_of(content),
+                                      .model = STR("m"),
+                                      .usage = STR("{\"prompt\": 3}"),
+                                      .user = user,
+                                      .ttl_ms = ttl_ms };
+    store_response_put(&store, &op, &row);
+    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+}
+
+static bool response_is(const char *key, const char *content)
+{
+    pg_rows_done(&rows);
+    store_response_get(&store, &op, str_of(key), &rows);
+    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    return rows.n == 1 && str_eq(pg_rows_str(&rows, 0, 0), str_of(content));
+}
+
+Test(store, an_answer_is_found_by_its_key_and_the_hit_is_counted)
+{
+    struct uuid user = take_in("e1", "1").user;
+    response_put("k1", "one", user, 60000);
+    response_put("k2", "two", user, 60000);
+    cr_assert(response_is("k1", "one"));
+    cr_assert(str_eq(pg_rows_str(&rows, 0, 1), STR("m")));
+    cr_assert_eq(pg_rows_str(&rows, 0, 2).n, sizeof "2026-01-02T03:04:05Z" - 1);
+    cr_assert(response_is("k1", "one"));
+    cr_assert_not(response_is("k3", ""));
+    cr_assert_eq(rows.n, 0);
+    cr_assert_eq(count("SELECT hit_count FROM response_cache WHERE cache_key = 'k1'"), 2);
+    cr_assert_eq(count("SELECT hit_count FROM response_cache WHERE cache_key = 'k2'"), 0);
+}
+
+Test(store, a_newer_answer_takes_the_place_of_the_older)
+{
+    struct uuid user = take_in("e1", "1").user;
+    response_put("k", "old", user, 60000);
+    cr_assert(response_is("k", "old"));
+    response_put("k", "new", user, 60000);
+    cr_assert_eq(count("SELECT hit_count FROM response_cache"), 0);
+    cr_assert(response_is("k", "new"));
+    cr_assert_eq(count("SELECT count(*) FROM response_cache"), 1);
+}
+
+Test(store, an_expired_answer_is_not_found_and_is_purged)
+{
+    struct uuid user = take_in("e1", "1").user;
+    response_put("old", "one", user, -1000);
+    response_put("young", "two", user, 60000);
+    cr_assert_not(response_is("old", "one"));
+    cr_assert_eq(count("SELECT count(*) FROM response_cache"), 2);
+    pg_server_sql(&server, "SELECT drop_outdated()");
+    cr_assert_eq(count("SELECT count(*) FROM response_cache WHERE cache_key = 'old'"), 0);
+    cr_assert(response_is("young", "two"));
+}
+
+Test(store, an_erasure_takes_answers_along_and_none_comes_after)
+{
+    struct uuid user = take_in("e1", "1").user;
+    response_put("k", "one", user, 60000);
+    pg_server_sql(&server, "UPDATE users SET forget_at = now()");
+    response_put("late", "two", user, 60000);
+    cr_assert_eq(count("SELECT count(*) FROM response_cache WHERE cache_key = 'late'"), 0);
+    pg_server_sql(&server, "SELECT forget_person(id) FROM users");
+    response_put("later", "three", user, 60000);
+    cr_assert_eq(count("SELECT count(*) FROM response_cache"), 0);
 }
