@@ -54,17 +54,6 @@ void bill_add(struct turn *t)
     if (t->stop != TURN_GOES_ON && (t->asked.n == 0 || n < t->asked.n)) add_stopped(t);
 }
 
-int64_t bill_open(const struct turn *t)
-{
-    int64_t sum = 0;
-    for (size_t i = 0; i < t->asked.n; i++) {
-        const struct route_try *try = &t->asked.v[i];
-        int64_t cost = as_kept(price_cost(models_price(t->chat->models, try->model), &try->usage));
-        if (cost > 0) sum += cost;
-    }
-    return sum;
-}
-
 void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a)
 {
     if (a->text.n || a->usage.known) add_line(t, m, &a->usage);

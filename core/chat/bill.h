@@ -12,8 +12,6 @@ struct turn;
 void bill_add(struct turn *t);
 struct model;
 struct model_answer;
-/* What the questions cost that have ended but are not on the bill yet, in nano. */
-int64_t bill_open(const struct turn *t);
 /* The same for a question beside that one; nothing if it cost nothing. */
 void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a);
 /* JSON: [{"id", "provider", "model", "prompt", ..., "cost"}, ...], in the turn's arena. */

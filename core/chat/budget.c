@@ -215,23 +215,22 @@ enum flow_rc budget_reserve(struct turn *t)
     return FLOW_WAIT;
 }
 
-bool budget_reserve_more(struct turn *t, struct op *op)
+enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows)
 {
     int64_t amount;
     const struct model *answers = t->model; /* the estimate asks for all of the route */
-    if (!t->set_aside || uuid_is_nil(&t->reservation)) return false;
+    if (uuid_is_nil(&t->reservation)) return FLOW_NEXT;
     const struct model *unpriced = estimate(t, &amount);
     t->model = answers;
-    if (unpriced) return false; /* the first question would not have been asked */
-    amount += bill_sum(t) + bill_open(t);
-    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount,
-                         (int64_t)lease_ms(turn_route(t)), &t->rows);
-    return true;
-}
-
-bool budget_has_more(const struct turn *t)
-{
-    return t->rows.n == 0;
+    if (unpriced) return FLOW_NEXT; /* the first question would not have been asked */
+    for (size_t i = 0; i < t->asked.n; i++) {
+        const struct route_try *try = &t->asked.v[i];
+        int64_t cost = price_cost(models_price(t->chat->models, try->model), &try->usage);
+        if (cost > 0) amount += cost;
+    }
+    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount + bill_sum(t),
+                         (int64_t)lease_ms(turn_route(t)), rows);
+    return FLOW_WAIT;
 }
 
 static const char *whose(struct str scope)

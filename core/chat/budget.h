@@ -25,6 +25,7 @@ struct budgets {
 enum err_kind budgets_read(struct conf_doc *doc, struct budgets *ret, struct err *why);
 void budgets_example(struct buf *to);
 
+struct pg_rows;
 struct turn;
 
 /* Steps of the turn: set aside before the question; FLOW_NEXT: no budget is touched. */
@@ -34,12 +35,10 @@ bool budget_waited(struct turn *t);
 /* True: there is money. False: the reply says why not, and when there is some again. */
 bool budget_reserved(struct turn *t);
 /*
- * A further question of the same answer, after tools were called: set aside what it may cost beside
- * what is spent. False: no budget is touched, and no op was begun.
- * op  rows into t->rows; then budget_has_more
+ * For one more question of the same answer, with what those before it cost.
+ * FLOW_NEXT: no budget is touched. rows: some = the budget that it does not fit into.
  */
-bool budget_reserve_more(struct turn *t, struct op *op);
-bool budget_has_more(const struct turn *t);
+enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows);
 /* After the question: what it cost takes the place of what was set aside. */
 enum flow_rc budget_settle(struct turn *t);
 /* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,

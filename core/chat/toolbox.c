@@ -32,6 +32,7 @@ struct toolwork {
     size_t n_calls, next;
     bool allowed, denied; /* the person has said yes, or no, to these calls */
     struct tool_answer result;
+    struct pg_rows rows;
     const char *warning; /* of the guard, about the call that is being made */
     struct guard guard;
     uint64_t began_ms, call_began_ms;
@@ -135,23 +136,21 @@ static enum flow_rc ready_done(struct flow *f)
     return go(w, resume(w) ? STEP_CALL : STEP_ASK);
 }
 
-/* ---- money: of the first round the turn has set it aside ---- */
-
-static enum flow_rc end_early(struct toolwork *w, const char *mark)
-{
-    w->t->toolbox.mark = mark;
-    return FLOW_STOP;
-}
+/* ---- money: each further question is one more to pay for ---- */
 
 static enum flow_rc money_start(struct flow *f)
 {
-    return budget_reserve_more(of_flow(f)->t, &f->op) ? FLOW_WAIT : FLOW_NEXT;
+    struct toolwork *w = of_flow(f);
+    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, &w->rows) : FLOW_NEXT;
 }
+
+static enum flow_rc end_early(struct toolwork *w, const char *mark);
 
 static enum flow_rc money_done(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    return budget_has_more(w->t) ? FLOW_NEXT : end_early(w, "_(stopped: the budget is used up)_");
+    if (w->rows.n == 0) return FLOW_NEXT;
+    return end_early(w, "_(stopped: a budget is used up; `/budget` tells which one)_");
 }
 
 static enum flow_rc money_failed(struct flow *f)
@@ -343,6 +342,12 @@ static void refuse_all(struct toolwork *w, struct str why)
     for (; w->next < w->n_calls; w->next++) add_result(w, &w->calls[w->next], why, true);
 }
 
+static enum flow_rc end_early(struct toolwork *w, const char *mark)
+{
+    w->t->toolbox.mark = mark;
+    return FLOW_STOP;
+}
+
 static enum flow_rc ask_done(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
@@ -453,6 +458,7 @@ static void toolwork_end(struct flow *f)
     struct op *op = w->op;
     model_answer_done(&w->answer);
     tool_answer_done(&w->result);
+    pg_rows_done(&w->rows);
     if (op && f->err.kind == ERR_NONE)
         op_finish(op);
     else if (op)

@@ -331,6 +331,7 @@ static enum flow_rc limits_done(struct flow *f)
 static enum flow_rc context_start(struct flow *f)
 {
     struct turn *t = of_flow(f);
+    if (t->chat->conf.history_messages == 0) return go(t, STEP_PICTURES); /* each stands alone */
     cache_context_get(t->chat->redis, &f->op, &t->request.conversation,
                       (size_t)t->chat->conf.history_messages, &t->arena, &t->context);
     return FLOW_WAIT;
@@ -671,6 +672,7 @@ static enum flow_rc keep_start(struct flow *f)
 
 static void context_grew(struct turn *t)
 {
+    if (t->chat->conf.history_messages == 0) return;
     const struct context_entry entries[] = {
         { t->message_count - 1, CONTEXT_USER, t->query },
         { t->message_count, CONTEXT_ASSISTANT, t->reply },

@@ -34,6 +34,7 @@ struct health {
     struct redis_sub pushes;
     struct timer record_timer;
     struct op record;
+    char record_reason[ERR_MSG_MAX]; /* the op's own: the patient's may change meanwhile */
     struct patient v[MODELS_MAX];
     size_t n;
 };
@@ -137,9 +138,10 @@ static void on_record_timer(struct timer *timer)
     for (size_t i = 0; i < h->n; i++) {
         struct patient *p = &h->v[i];
         if (!p->calls.n) continue;
+        snprintf(h->record_reason, sizeof(h->record_reason), "%s", p->until_ms ? p->reason : "");
         store_provider_health(h->store, &h->record, str_of(p->model->name),
                               str_of(p->model->type->name), str_of(status_of(p)),
-                              str_of(p->until_ms ? p->reason : ""), &p->calls);
+                              str_of(h->record_reason), &p->calls);
         p->calls = (struct provider_calls){ 0 };
         return; /* the others next time, or when this one is through */
     }

@@ -93,6 +93,14 @@ def test_a_model_for_all_of_a_persons_conversations(world):
     assert world.sql("SELECT preferred_model FROM users") == [(None,), (None,)]
 
 
+def test_no_history_is_no_history(world):
+    world.serve(chat={"history_messages": 0})
+    alice = world.bot.person(7)
+    for text in ("one", "two", "three"):
+        say(world, alice, text)
+        assert world.model.asks[-1].history == [("user", text)]
+
+
 def test_status_says_how_things_are(world):
     world.serve()
     alice = world.bot.person(7)

@@ -66,6 +66,20 @@ def test_usage_of_all_rounds_is_summed(world, srv):
     assert prompt == sum(sum(len(m["content"] or "") for m in a.body["messages"]) // 4 for a in world.model.asks)
 
 
+def test_each_round_has_to_fit_into_the_budget(world, srv):
+    """A loop of calls is as dear as its questions: it ends where the money does."""
+    world.model.on("x", world.model.calling(*[[echo(f"call {i}")] for i in range(7)]))
+    gateway = world.gateway("webhook", tools=[srv], budgets=[{"for": "person", "day": "0.60"}])
+    gateway.settings["models"][0].update(input_price="1000", output_price="1000", max_tokens=20)
+    gateway.start()
+    world.hook(gateway)
+    alice = world.bot.person(7)
+    assert "stopped: a budget is used up" in say(world, alice, "x")
+    assert 1 <= len(world.model.asks) < 7
+    assert world.one("SELECT sum(cost) <= 0.60 FROM cost_records") is True
+    assert world.one("SELECT sum(reserved) FROM budgets") == 0
+
+
 def test_several_calls_at_once_are_made_in_their_order(world, server, srv):
     world.model.on("x", world.model.calling([echo("one"), ("srv__query_run", {"rows": 2}), echo("three")]))
     world.serve(tools=[srv])

@@ -216,7 +216,7 @@ Test(tools, a_budget_that_ends_between_two_rounds)
     w.no_money = true;
     loop_run_for(&w.loop, 10000);
     cr_assert_eq(w.n_asked, 1);
-    cr_assert_eq(n_shown("_(stopped: the budget is used up)_"), 1);
+    cr_assert_eq(n_shown("_(stopped: a budget is used up; `/budget`"), 1);
     world_close();
 }
 
