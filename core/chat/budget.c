@@ -218,7 +218,11 @@ enum flow_rc budget_reserve(struct turn *t)
 enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows)
 {
     int64_t amount;
-    if (uuid_is_nil(&t->reservation) || estimate(t, &amount)) return FLOW_NEXT;
+    const struct model *answers = t->model; /* the estimate asks for all of the route */
+    if (uuid_is_nil(&t->reservation)) return FLOW_NEXT;
+    const struct model *unpriced = estimate(t, &amount);
+    t->model = answers;
+    if (unpriced) return FLOW_NEXT; /* the first question would not have been asked */
     for (size_t i = 0; i < t->asked.n; i++) {
         const struct route_try *try = &t->asked.v[i];
         int64_t cost = price_cost(models_price(t->chat->models, try->model), &try->usage);

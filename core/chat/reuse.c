@@ -130,6 +130,7 @@ enum flow_rc reuse_start(struct turn *t)
 {
     t->reuse = (struct reuse){ .model = NULL };
     if (t->chat->conf.cache == REUSE_OFF || t->stop != TURN_GOES_ON) return FLOW_NEXT;
+    if (t->permit.saved.n) return FLOW_NEXT; /* their yes is for a call, not for an old answer */
     find_key(t);
     t->question = NULL; /* no model was asked yet, and a bill must not say so */
     if (!t->reuse.key.n || t->anew) return FLOW_NEXT;

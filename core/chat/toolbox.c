@@ -153,6 +153,13 @@ static enum flow_rc money_done(struct flow *f)
     return end_early(w, "_(stopped: a budget is used up; `/budget` tells which one)_");
 }
 
+static enum flow_rc money_failed(struct flow *f)
+{
+    log_warn("turn", "no money set aside, ending the answer", "turn=%s text=%s", of_flow(f)->t->id,
+             log_quote(str_of(f->op.err.msg)));
+    return end_early(of_flow(f), "_(stopped: the budget cannot be asked at the moment)_");
+}
+
 /* ---- ask: one round ---- */
 
 static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
@@ -461,7 +468,7 @@ static void toolwork_end(struct flow *f)
 
 static const struct flow_step steps[] = {
     [STEP_READY] = { "ready", ready_start, ready_done, NULL },
-    [STEP_MONEY] = { "money", money_start, money_done, NULL },
+    [STEP_MONEY] = { "money", money_start, money_done, money_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_CALL] = { "call", call_start, call_done, call_failed },
     [STEP_PERMIT] = { "permit", permit_start, permit_asked, permit_failed },

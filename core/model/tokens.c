@@ -75,7 +75,14 @@ int64_t tokens_estimate(struct str s)
 int64_t tokens_of_ask(const struct model_ask *ask)
 {
     int64_t n = REPLY_EXTRA;
-    for (size_t i = 0; i < ask->n_messages; i++)
-        n += tokens_estimate(ask->messages[i].text) + MESSAGE_EXTRA;
+    for (size_t i = 0; i < ask->n_messages; i++) {
+        const struct model_message *m = &ask->messages[i];
+        n += tokens_estimate(m->text) + MESSAGE_EXTRA;
+        for (size_t k = 0; k < m->n_calls; k++)
+            n += tokens_estimate(m->calls[k].arguments) + MESSAGE_EXTRA;
+    }
+    for (size_t i = 0; i < ask->n_tools; i++)
+        n += tokens_estimate(ask->tools[i].description) + tokens_estimate(ask->tools[i].schema) +
+             MESSAGE_EXTRA;
     return n;
 }

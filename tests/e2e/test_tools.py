@@ -417,6 +417,16 @@ def test_a_call_is_not_made_again_by_the_same_yes(world, server, guarded):
     assert sum(QUESTION in t for t in world.bot.texts(alice)) == 2 and len(server.calls) == 1
 
 
+def test_an_answer_that_is_kept_does_not_take_the_place_of_the_call(world, server, guarded):
+    world.serve(tools=[guarded], chat={"cache": "person"})
+    alice = world.bot.person(7)
+    assert say(world, alice, "x") == "echo: x"
+    wait_until(lambda: world.one("SELECT count(*) FROM response_cache") == 1)
+    world.model.on("x", world.model.calling([echo("now")]))
+    assert QUESTION in say(world, alice, "/regenerate")
+    assert "now" in say(world, alice, "/tool yes") and len(server.calls) == 1
+
+
 def test_a_yes_that_comes_too_late(world, server, guarded):
     world.model.on("x", world.model.calling([echo("x")]))
     world.serve(tools=[guarded], mcp={"approval": "1s"})

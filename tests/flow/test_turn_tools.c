@@ -189,6 +189,37 @@ Test(tools, stopped_in_the_middle_of_a_call)
     world_close();
 }
 
+/* Each round is paid for: the money of the first one is not enough for what follows. */
+static void ask_under_a_budget(void)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.chat.budgets = (struct budgets){ .v = { { BUDGET_PERSON, "", NANO_A_DOLLAR, 0 } }, .n = 1 };
+    w.n_rounds = 1;
+    say("e1", "What is it?");
+    while (w.n_asked == 0) loop_run_for(&w.loop, 1);
+}
+
+Test(tools, money_is_set_aside_for_each_round)
+{
+    ask_under_a_budget();
+    int64_t before = w.set_aside;
+    loop_run_for(&w.loop, 10000);
+    cr_assert_gt(w.set_aside, before);
+    cr_assert_eq(n_shown("The answer."), 1);
+    world_close();
+}
+
+Test(tools, a_budget_that_ends_between_two_rounds)
+{
+    ask_under_a_budget();
+    w.no_money = true;
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_asked, 1);
+    cr_assert_eq(n_shown("_(stopped: a budget is used up; `/budget`"), 1);
+    world_close();
+}
+
 /* ---- every op failing once ---- */
 
 static int begin(enum trouble trouble, int at, bool guarded)

@@ -206,6 +206,7 @@ static void write_call(struct writing *m)
         (struct model_call){ STR("c1"), str_of(w.called ? w.called : "srv__do"), STR("{}") };
     m->ret->kept = arena_dup(&m->ret->made, STR("[1]"));
     m->ret->finish = MODEL_TOOL;
+    m->ret->usage = (struct model_usage){ .prompt_tokens = 100, .known = true };
 }
 static void do_write(struct fake *f)
 {
