@@ -19,6 +19,8 @@ GROWING = {**LEASE, "preview_after": "0s"}
 
 # Reached only while PostgreSQL is away in the middle of a turn: test_postgres_gone.py.
 ONLY_WITHOUT_POSTGRES = {"turn.keep_wait", "delivery.record_wait"}
+# Reached only by a vote on what is not recorded: test_killed_while_a_vote_waits.
+ONLY_BY_VOTES = {"intake.wait"}
 # From the commit of the mark to that of the record nobody can know whether Telegram took the message.
 UNKNOWN = {"delivery.mark.done", "delivery.send.start", "delivery.send.done", "delivery.record.start"}
 
@@ -32,7 +34,23 @@ def all_steps():
 
 
 def points():
-    return [p for p in all_steps() if p.rsplit(".", 1)[0] not in ONLY_WITHOUT_POSTGRES]
+    return [p for p in all_steps() if p.rsplit(".", 1)[0] not in ONLY_WITHOUT_POSTGRES | ONLY_BY_VOTES]
+
+
+@pytest.mark.parametrize("point", ["intake.wait.start", "intake.wait.done"])
+def test_killed_while_a_vote_waits(world, point):
+    """Telegram has heard that the vote arrived; what it was about is not ours, so nothing is lost with it."""
+    gateway = world.gateway(chat=LEASE).start(PARLEY_ABORT_AT=f"{point}:1")
+    world.hook(gateway)
+    alice = world.bot.person(7)
+    world.bot.push({"message_reaction": {"chat": alice.chat, "message_id": 999, "date": 1, "old_reaction": [],
+                                         "user": {"id": 7, "is_bot": False, "first_name": "Alice"},
+                                         "new_reaction": [{"type": "emoji", "emoji": "\U0001F44D"}]}})
+    gateway.wait_killed()
+    gateway.start()
+    world.bot.say(alice, TEXTS[0])
+    world.expect_answers(alice, TEXTS[:1])
+    assert world.sql("SELECT vote FROM feedback") == []
 
 
 @pytest.mark.parametrize("point", points())
