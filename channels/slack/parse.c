@@ -409,7 +409,7 @@ static struct str command_text(struct parser *p, struct str text)
     if (str_starts(text, STR("/"))) return text;
     struct str rest = text, word = str_cut(&rest, ' ');
     for (const struct command *c = commands; c->name; c++)
-        if (str_eq_nocase(word, str_of(c->name)))
+        if (str_eq_nocase(word, str_of(c->name)) && command_fits(c, str_trim(rest)))
             return arena_printf(p->arena, "/%.*s", STR_ARG(text));
     return text;
 }

@@ -24,6 +24,9 @@ struct command {
 const struct command *command_find(struct str text);
 
 struct str command_args(struct str text); /* what follows the word */
+/* Where commands come without a slash: can these words be meant for it, or is it a sentence that
+ * only begins like it ("why is the sky blue?")? */
+bool command_fits(const struct command *c, struct str args);
 
 /* The table, for platforms that want to be told (Telegram's menu); ends with name NULL. */
 extern const struct command commands[];

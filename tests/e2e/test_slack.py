@@ -219,8 +219,10 @@ def test_a_command_is_answered_to_its_giver_alone(world, place):
 
 def test_a_question_by_command(place):
     place.serve()
-    place.slack.slash(place.channel, place.alice, "why is the sky blue?")
-    place.expect(["why is the sky blue?"])
+    questions = ["why is the sky blue?", "continue the story", "new ideas, please", "model a small town for me", "budget tips?"]
+    for question in questions:
+        place.slack.slash(place.channel, place.alice, question)
+    place.expect(questions)
 
 
 def test_a_question_by_command_where_we_are_no_member(world, room):

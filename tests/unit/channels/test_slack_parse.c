@@ -10,8 +10,9 @@
 
 /* Ours is as long as the turn behind it; the parser only looks at the words. */
 const struct command commands[] = {
-    { .name = "help" }, { .name = "new" }, { .name = "model" },
-    { .name = "stop" }, { .name = NULL },
+    { .name = "help", .args = "" },        { .name = "new", .args = "" },
+    { .name = "model", .args = "[name]" }, { .name = "continue", .args = "[number]" },
+    { .name = "stop", .args = "" },        { .name = NULL },
 };
 
 static struct json *fixture(const char *name)
@@ -104,6 +105,24 @@ Test(slack_parse, payloads)
     cr_assert_gt(json_length(doc), 60);
     for (size_t i = 0; i < json_length(doc); i++) check_case(json_at(doc, i));
     json_free(doc);
+}
+
+/* What only begins like a command is a question. */
+Test(slack_parse, sentences_are_no_commands)
+{
+    static const struct {
+        int command;
+        const char *args;
+        bool fits;
+    } cases[] = {
+        { 0, "", true },           { 0, "me, please", false }, { 2, "gpt", true },
+        { 2, "gpt always", true }, { 2, "a town", true },      { 2, "a small town", false },
+        { 2, "planes?", false },   { 3, "2", true },           { 3, "", true },
+        { 3, "the story", false },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        cr_expect_eq(command_fits(&commands[cases[i].command], str_of(cases[i].args)),
+                     cases[i].fits, "%zu", i);
 }
 
 Test(slack_parse, late)
