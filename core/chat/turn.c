@@ -405,6 +405,14 @@ static enum flow_rc compacted_start(struct flow *f)
     return compact_keep(of_flow(f));
 }
 
+/* It stands for this answer all the same; the next turn makes another. */
+static enum flow_rc compacted_failed(struct flow *f)
+{
+    log_warn("turn", "summary not kept", "turn=%s why=%s", of_flow(f)->id,
+             log_quote(str_of(f->op.err.msg)));
+    return FLOW_NEXT;
+}
+
 /* ---- reuse: an answer that is kept needs no model and no money ---- */
 
 static enum flow_rc look_up(struct flow *f)
@@ -764,7 +772,7 @@ static const struct flow_step turn_steps[] = {
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },
     [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
     [STEP_COMPACT] = { "compact", compact_begin, compact_end, compact_lost },
-    [STEP_COMPACTED] = { "compacted", compacted_start, NULL, NULL },
+    [STEP_COMPACTED] = { "compacted", compacted_start, NULL, compacted_failed },
     [STEP_REUSE] = { "reuse", look_up, looked_up, looked_up },
     [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
