@@ -141,24 +141,13 @@ static void make_cluster(struct pg_server *s)
 static void run_server(const struct pg_server *s, pid_t parent)
 {
     char data[PATH_TEXT], sockets[PATH_TEXT], log[PATH_TEXT], more[PATH_TEXT];
-    char *args[ARGS_MAX] = { "postgres",
-                             "-D",
-                             data,
-                             "-c",
-                             sockets,
-                             "-c",
-                             "listen_addresses=",
-                             "-c",
-                             "fsync=off",
-                             "-c",
-                             "full_page_writes=off",
-                             "-c",
-                             "shared_buffers=16MB",
-                             "-c",
-                             "autovacuum=off",
-                             "-c",
-                             "jit=off" };
-    int n = 17;
+    char *args[ARGS_MAX] = { "postgres", "-D", data, "-c", sockets, "-c", "listen_addresses=", "-c",
+                             "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=16MB",
+                             "-c", "autovacuum=off", "-c", "jit=off",
+                             /* A client that connects in the moment of the shutdown is waited
+                              * for so long, and cannot speak while it waits for the server. */
+                             "-c", "authentication_timeout=5" };
+    int n = 19;
 
     become_server_user();
     /* After setuid, which clears it. */
