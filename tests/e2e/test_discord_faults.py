@@ -30,8 +30,11 @@ def test_dropped_in_each_state(town, at):
         town.bot.gateway.drop("live")
     else:
         town.bot.gateway.drop(at)
-        town.gateway().spawn()
-        town.wait_live()  # before a session nobody counts on us
+        gateway = town.gateway()
+        gateway.spawn()
+        town.wait_live()
+        # Before a session nobody counts on us, and that READY was sent does not mean that it was read.
+        wait_until(lambda: gateway.get("/readyz").json["channels"]["guild"] == "up", what="a session is known")
     town.ask_all(["one", "two", "three"])
     town.expect_answers(["one", "two", "three"])
     assert len(town.bot.identifies) <= 2
