@@ -31,7 +31,6 @@ static void add_line(struct turn *t, const struct model *m, const struct model_u
 /* An answer that was stopped told nothing of its tokens. */
 static void add_stopped(struct turn *t)
 {
-    if (!t->question) return;
     const struct model_usage u = {
         .prompt_tokens = tokens_of_ask(t->question),
         .completion_tokens = tokens_estimate(buf_str(&t->answer.text)),
@@ -41,17 +40,17 @@ static void add_stopped(struct turn *t)
 
 void bill_add(struct turn *t)
 {
-    size_t n = 0;
+    bool unfinished = false; /* who was still in the row, or rested, was not asked */
     for (size_t i = 0; i < t->asked.n; i++) {
         const struct route_try *try = &t->asked.v[i];
         bool ended = !try->rested && (try->ms || try->tries);
         bool paid = try->usage.prompt_tokens > 0 || try->usage.completion_tokens > 0;
-        n += ended;
+        unfinished |= !ended && !try->rested && !try->why.kind;
         /* Who refused, or never began, took no money. */
         if (ended && paid && (try->why.kind == ERR_NONE || try->bytes || try->usage.known))
             add_line(t, try->model, &try->usage);
     }
-    if (t->stop != TURN_GOES_ON && (t->asked.n == 0 || n < t->asked.n)) add_stopped(t);
+    if (t->stop != TURN_GOES_ON && unfinished) add_stopped(t);
 }
 
 void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a)

@@ -118,7 +118,7 @@ static void on_push(struct redis_sub *sub, struct str payload)
         struct patient *p = &h->v[i];
         if (!str_eq(name, str_of(p->model->name))) continue;
         p->failures = 0;
-        p->rests = ms ? p->rests + 1 : 0;
+        if (!ms || !p->rests) p->rests = ms > 0; /* who put it to rest has counted already */
         p->until_ms = ms ? clock_ms() + (uint64_t)ms : 0;
     }
 }

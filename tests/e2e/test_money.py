@@ -58,6 +58,21 @@ def test_a_cut_or_stopped_answer_is_estimated(world):
     wait_until(lambda: world.one("SELECT count(*) FROM cost_records WHERE estimated") == 2)
 
 
+def test_who_gives_up_in_the_row_pays_nothing(world):
+    world.serve(models=priced(world, **PRICES, running_max=1), budgets=[{"for": "all", "day": "9"}])
+    alice, bob = world.bot.person(7), world.bot.person(8)
+    world.model.on("slow", world.model.stream(["slow ", "answer"], pause=3.0))
+    world.bot.say(alice, "slow")
+    wait_until(lambda: world.model.asks)
+    world.bot.say(bob, "me too")
+    wait_until(lambda: world.one("SELECT count(*) FROM budget_reservations") == 2, what="bob waits for his turn")
+    world.bot.say(bob, "/stop")
+    world.wait_settled(3)
+    assert len(world.model.asks) == 1
+    assert world.one("SELECT count(*) FROM cost_records") == 1, "of alice's question"
+    assert world.one("SELECT sum(reserved) FROM budgets") == 0
+
+
 def test_a_budget_is_used_up_and_told_so(world):
     budgets = [{"for": "person", "day": "1.00"}, {"for": "channel", "name": "support", "month": "50"}]
     world.serve(models=priced(world, **PRICES, max_tokens=10), budgets=budgets, chat={"history_messages": 2})
