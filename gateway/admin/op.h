@@ -1,0 +1,82 @@
+/*
+ * op - an operation of the admin API: one entry of a table says what it is called, what it takes,
+ * what it answers and how it is done. From the tables come the routes, the checks of what is
+ * given, the OpenAPI description, the commands of the command line, its completion and the manual.
+ *
+ * A subject is one file of this folder with one table, and one line in ops.c.
+ */
+#pragma once
+#include "core/base/buf.h"
+#include "core/net/pg.h"
+
+enum admin_kind {
+    ADMIN_TEXT,   /* min..max bytes */
+    ADMIN_INT,    /* min..max */
+    ADMIN_NUMBER, /* min..max */
+    ADMIN_BOOL,
+    ADMIN_UUID,
+    ADMIN_TIME,   /* RFC 3339 */
+    ADMIN_WORD,   /* one of `words` */
+    ADMIN_TEXTS,  /* a list of up to max strings */
+    ADMIN_OBJECT, /* any JSON object */
+    ADMIN_ANY,    /* any JSON */
+};
+
+#define ADMIN_REQUIRED 1u
+#define ADMIN_NULLABLE 2u /* null is a value of its own: "none", where absent is "as it was" */
+
+struct admin_field {
+    const char *name; /* NULL ends a table */
+    enum admin_kind kind;
+    unsigned flags;
+    int64_t min, max; /* both 0: 1..1000 bytes of a text, any number, up to 100 texts */
+    const char *const *words;
+    const char *help; /* one sentence */
+};
+#define ADMIN_END    \
+    {                \
+        .name = NULL \
+    }
+
+/* What an answer is: a JSON object with these members, or a page of them. */
+struct admin_type {
+    const char *name; /* "Flag": the schema's name */
+    const struct admin_field *fields; /* ADMIN_REQUIRED: always there; the first ones are a table's
+                                         columns on the command line */
+};
+
+#define ADMIN_LIST    1u /* pages of up to `limit` rows; `after` is given on by us */
+#define ADMIN_CREATES 2u /* answers 201 */
+
+struct admin_call;
+struct admin_op {
+    const char *id;     /* "flags.set": the command's words, the OpenAPI operationId */
+    const char *method; /* GET, POST, PUT, PATCH, DELETE */
+    const char *path;   /* under /admin/v1: "/flags/{name}" */
+    const char *scope;  /* "flags:read"; NULL = everybody may, without a key */
+    const char *summary;
+    /* In the path those named there; else in the query (GET, DELETE) or in the body. */
+    const struct admin_field *args;
+    const struct admin_type *answer; /* NULL: 204 */
+    unsigned flags;
+    /*
+     * ADMIN_LIST: the member of a row that it is ordered by and goes on after, unique. The SQL
+     * gets $2->>'after' (that member's text, absent at the beginning) and $2->>'limit' (one more
+     * than is shown, so that we see whether there is more).
+     */
+    const char *cursor;
+    /*
+     * One of three ways to do it. `read`: SQL of one jsonb column, $1 = the actor (key, user,
+     * role, name, ip, user_agent), $2 = the arguments, both jsonb; no row = 404. `run`: in C.
+     * Neither: it changes something, by the function admin_<id with _ for .>(actor jsonb, args
+     * jsonb) RETURNS jsonb, in one transaction with its line in audit_logs. A row with a "version"
+     * is answered with an ETag; If-Match comes in as "if_match", and admin_match() compares.
+     * Functions fail by admin_fail(status, field, text).
+     */
+    struct pg_stmt read;
+    void (*run)(struct admin_call *call);
+    const char *push; /* after a change: tell all processes on this channel of Redis; NULL = none */
+};
+
+/* A subject's table, NULL-terminated by id. */
+extern const struct admin_op *const admin_ops[]; /* all tables, NULL-terminated */
