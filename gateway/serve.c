@@ -164,14 +164,9 @@ static void on_drain_check(struct timer *t)
     timer_set(&s->app.loop, t, DRAIN_CHECK_MS);
 }
 
-static void on_term(uv_signal_t *sig, int number)
+static void drain(struct serve *s, const char *why)
 {
-    struct serve *s = sig->data;
-    if (s->draining) { /* the second time: now */
-        s->drain_until_ms = clock_ms();
-        return;
-    }
-    log_info("serve", "draining", "signal=%d ms=%lld", number,
+    log_info("serve", "draining", "why=%s ms=%lld", why,
              (long long)s->app.settings->gateway.drain_ms);
     s->draining = true;
     s->health.draining = true;
@@ -180,6 +175,22 @@ static void on_term(uv_signal_t *sig, int number)
     channels_pause(&s->app.chat);
     chat_drain(&s->app.chat);
     timer_set(&s->app.loop, &s->drain_check, 0);
+}
+
+static void on_term(uv_signal_t *sig, int number)
+{
+    struct serve *s = sig->data;
+    (void)number;
+    if (s->draining)
+        s->drain_until_ms = clock_ms(); /* the second time: now */
+    else
+        drain(s, "signal");
+}
+
+static void on_admin_drain(struct admin *admin)
+{
+    struct serve *s = container_of(admin, struct serve, admin);
+    if (!s->draining) drain(s, "admin");
 }
 
 /* ---- reload ---- */
@@ -207,6 +218,7 @@ static void on_hup(uv_signal_t *sig, int number)
     s->app.settings->gateway = fresh->gateway;
     s->app.settings->log = fresh->log;
     s->app.settings->chat = fresh->chat;
+    conf_apply(admin_conf_fields, &s->app.settings->admin, &fresh->admin);
     /* Running turns and channels may still hold strings of older ones: all stay until the end. */
     fresh->older = s->reloaded;
     s->reloaded = fresh;
@@ -233,6 +245,8 @@ static void run(struct serve *s)
     timer_set(loop, &s->daily, DAY_MS);
     health_open(&s->health, &s->app);
     export_open(&s->exports, &s->app);
+    s->admin.drain = on_admin_drain;
+    admin_open(&s->admin, &s->app);
     flow_start(&s->start, &start_kind, loop, NULL);
     loop_run(loop);
 
@@ -240,6 +254,7 @@ static void run(struct serve *s)
     timer_clear(loop, &s->drain_check);
     op_cancel(&s->partitions);
     op_cancel(&s->tools);
+    admin_close(&s->admin);
     export_close(&s->exports);
     health_close(&s->health);
     uv_close((uv_handle_t *)&s->term, NULL);

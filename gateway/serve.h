@@ -4,6 +4,7 @@
 #pragma once
 #include "core/loop/flow.h"
 #include "core/store/migrate.h"
+#include "gateway/admin/admin.h"
 #include "gateway/app.h"
 #include "gateway/export.h"
 #include "gateway/health.h"
@@ -14,6 +15,7 @@ struct serve {
     struct migrate_report report;
     struct health health;
     struct export_route exports;
+    struct admin admin;
     struct op partitions, tools;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;

@@ -63,12 +63,14 @@ static const struct section {
       offsetof(struct settings, chat) },
     { "mcp", "Tools that models may call; the servers are in the list \"tools\".", mcp_conf_fields,
       offsetof(struct settings, mcp) },
+    { "admin", "The admin API, and what it keeps secret.", admin_conf_fields,
+      offsetof(struct settings, admin) },
 };
 #define N_SECTIONS (sizeof sections / sizeof *sections)
 
 static const char *const known_keys[] = { "gateway", "log",  "postgres", "redis",  "http",
                                           "client",  "chat", "models",   "routes", "budgets",
-                                          "tools",   "mcp",  "channels", NULL };
+                                          "tools",   "mcp",  "admin",    "channels", NULL };
 
 static enum err_kind read_sections(struct settings *s, struct err *why)
 {

@@ -9,6 +9,7 @@
 #include "core/net/pg.h"
 #include "core/net/redis.h"
 #include "core/tool/tools.h"
+#include "gateway/admin/conf.h"
 
 struct log_conf {
     int level, format;
@@ -29,6 +30,7 @@ struct settings {
     struct http_client_conf client;
     struct chat_conf chat;
     struct mcp_conf mcp;
+    struct admin_conf admin;
     struct settings *older; /* an earlier reload, whose strings may still be in use */
 };
 

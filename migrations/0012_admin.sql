@@ -37,6 +37,11 @@ CREATE TABLE key_guesses (
     until      timestamptz NOT NULL -- then it is forgotten
 );
 
+-- An id for rows that are made here: sorts by time, like the program's.
+CREATE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+    SELECT (left(replace(uuid_v7_floor(clock_timestamp())::text, '-', ''), 13) || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid
+$$;
+
 -- What happened, by whom: only ever longer. Each row's hash is over its content and the hash before it.
 CREATE TABLE audit_logs (
     seq           bigint PRIMARY KEY, -- without gaps
@@ -156,5 +161,171 @@ BEGIN
     EXECUTE format('SELECT %I($1, $2)', a_function) INTO result USING a_actor, a_args;
     UPDATE admin_answers SET answer = result WHERE api_key_id = (a_actor ->> 'key')::uuid AND name = a_name;
     RETURN result;
+END
+$$;
+
+-- May this key do that? Each use is noted. A right key from a locked address has to wait as well; a right key whose prefix
+-- others guess at does not: else anybody who has seen a prefix could lock its owner out.
+CREATE FUNCTION api_key_enter(a_hash text, a_prefix text, a_scope text, a_endpoint text, a_ip text, a_user_agent text)
+RETURNS TABLE (verdict text, actor jsonb, per_minute integer, wait_s integer) LANGUAGE plpgsql AS $$
+DECLARE
+    k     api_keys;
+    guess text;
+    tried key_guesses;
+BEGIN
+    wait_s := 0;
+    SELECT * INTO tried FROM key_guesses g WHERE g.who = 'ip:' || a_ip AND g.until > now();
+    SELECT * INTO k FROM api_keys WHERE key_hash = a_hash;
+    IF tried.tries >= 10 THEN
+        verdict := 'locked';
+        wait_s := ceil(extract(epoch FROM tried.until - now()));
+    ELSIF k.id IS NULL THEN
+        verdict := 'unknown';
+        DELETE FROM key_guesses g WHERE g.until < now();
+        FOREACH guess IN ARRAY ARRAY['ip:' || a_ip, 'key:' || a_prefix] LOOP
+            CONTINUE WHEN guess = 'key:' AND a_prefix = '';
+            INSERT INTO key_guesses AS g (who, tries, until) VALUES (guess, 1, now() + interval '15 minutes')
+            ON CONFLICT (who) DO UPDATE SET tries = g.tries + 1, until = excluded.until
+            RETURNING * INTO tried;
+            IF tried.tries >= 10 THEN
+                verdict := 'locked';
+                wait_s := 900;
+            END IF;
+            IF tried.tries = 10 AND guess LIKE 'key:_%' THEN
+                PERFORM audit(jsonb_build_object('name', 'somebody', 'ip', a_ip, 'user_agent', a_user_agent),
+                              'key.guessed', 'key', a_prefix, NULL, NULL);
+            END IF;
+        END LOOP;
+    ELSIF NOT k.is_active THEN
+        verdict := 'revoked';
+    ELSIF k.expires_at <= now() THEN
+        verdict := 'expired';
+    ELSIF NOT k.permissions ?| ARRAY['*', a_scope, split_part(a_scope, ':', 1) || ':*'] THEN
+        verdict := 'scope';
+    ELSE
+        verdict := 'ok';
+        UPDATE api_keys SET last_used_at = now() WHERE id = k.id AND last_used_at IS DISTINCT FROM now();
+    END IF;
+    per_minute := coalesce(k.rate_limit_override, 0);
+    actor := jsonb_build_object('key', k.id, 'user', k.user_id, 'role', k.role, 'name', k.name, 'ip', a_ip,
+                                'user_agent', a_user_agent, 'permissions', k.permissions);
+    INSERT INTO api_key_audit_log (api_key_id, action, endpoint, ip_address, user_agent)
+    VALUES (k.id, CASE verdict WHEN 'ok' THEN 'used' ELSE 'refused: ' || verdict END, a_endpoint, a_ip, a_user_agent);
+    RETURN NEXT;
+END
+$$;
+
+-- What a role may, unless the key says otherwise.
+CREATE FUNCTION role_permissions(a_role text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE a_role
+        WHEN 'admin' THEN '["*"]'
+        WHEN 'manager' THEN '["flags:*", "experiments:*", "channels:*", "conversations:*", "deliveries:*", "hooks:read",
+                              "webhooks:read", "people:read", "models:read", "metrics:read", "configs:read", "audit:read",
+                              "sessions:read", "budgets:read"]'
+        ELSE '[]'
+    END::jsonb
+$$;
+
+CREATE FUNCTION key_json(k api_keys) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object('id', k.id, 'prefix', k.key_prefix, 'name', k.name, 'role', k.role,
+        'permissions', k.permissions, 'is_active', k.is_active, 'expires_at', k.expires_at,
+        'last_used_at', k.last_used_at, 'rate_limit_override', k.rate_limit_override, 'user_id', k.user_id,
+        'metadata', k.metadata, 'version', k.version, 'created_at', k.created_at)
+$$;
+
+CREATE FUNCTION key_note(a_actor jsonb, a_key uuid, a_action text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO api_key_audit_log (api_key_id, action, endpoint, ip_address, user_agent)
+    VALUES (a_key, a_action, coalesce(a_actor ->> 'name', ''), coalesce(a_actor ->> 'ip', ''),
+            coalesce(a_actor ->> 'user_agent', ''))
+$$;
+
+-- Nobody hands out what they may not do themselves. Without permissions in the actor it is the owner of the database.
+CREATE FUNCTION key_covers(a_actor jsonb, a_wanted jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    scope text;
+BEGIN
+    IF jsonb_typeof(a_wanted) <> 'array' THEN
+        PERFORM admin_fail(422, 'permissions', 'a list of scopes');
+    END IF;
+    FOR scope IN SELECT jsonb_array_elements_text(a_wanted) LOOP
+        IF scope !~ '^([a-z_]+:([a-z_]+|\*)|\*)$' THEN
+            PERFORM admin_fail(422, 'permissions', format('"%s" is no scope: like flags:read, flags:* or *', left(scope, 60)));
+        END IF;
+        IF a_actor ? 'permissions'
+           AND NOT a_actor -> 'permissions' ?| ARRAY['*', scope, split_part(scope, ':', 1) || ':*'] THEN
+            PERFORM admin_fail(403, 'permissions', format('your key has not got %s itself', scope));
+        END IF;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION admin_keys_create(a_actor jsonb, a_args jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    k api_keys;
+BEGIN
+    k.permissions := coalesce(a_args -> 'permissions', role_permissions(a_args ->> 'role'));
+    PERFORM key_covers(a_actor, k.permissions);
+    IF (a_args ->> 'expires_at')::timestamptz <= now() THEN
+        PERFORM admin_fail(422, 'expires_at', 'this time is over');
+    END IF;
+    IF a_args ? 'user_id' AND NOT EXISTS (SELECT 1 FROM users WHERE id = (a_args ->> 'user_id')::uuid) THEN
+        PERFORM admin_fail(422, 'user_id', 'there is no such person');
+    END IF;
+    INSERT INTO api_keys (id, key_hash, key_prefix, name, user_id, role, permissions, rate_limit_override, expires_at, metadata)
+    VALUES (uuid_v7(), a_args ->> 'key_hash', a_args ->> 'key_prefix', a_args ->> 'name',
+            (a_args ->> 'user_id')::uuid, a_args ->> 'role', k.permissions, (a_args ->> 'rate_limit_override')::integer,
+            (a_args ->> 'expires_at')::timestamptz, coalesce(a_args -> 'metadata', '{}'))
+    RETURNING * INTO k;
+    PERFORM key_note(a_actor, k.id, 'created');
+    PERFORM audit(a_actor, 'key.created', 'key', k.id::text, NULL, key_json(k));
+    RETURN key_json(k);
+END
+$$;
+
+CREATE FUNCTION key_find(a_args jsonb) RETURNS api_keys LANGUAGE plpgsql AS $$
+DECLARE
+    k api_keys;
+BEGIN
+    SELECT * INTO k FROM api_keys WHERE id::text = a_args ->> 'id' OR key_prefix = a_args ->> 'id' FOR UPDATE;
+    IF k.id IS NULL THEN
+        PERFORM admin_fail(404, 'id', 'there is no such key');
+    END IF;
+    PERFORM admin_match(a_args, k.version);
+    RETURN k;
+END
+$$;
+
+CREATE FUNCTION admin_keys_change(a_actor jsonb, a_args jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    k   api_keys := key_find(a_args);
+    old jsonb := key_json(k);
+BEGIN
+    IF a_args ? 'permissions' THEN
+        PERFORM key_covers(a_actor, a_args -> 'permissions');
+    END IF;
+    UPDATE api_keys SET
+        name = coalesce(a_args ->> 'name', name),
+        permissions = coalesce(a_args -> 'permissions', permissions),
+        expires_at = CASE WHEN a_args ? 'expires_at' THEN (a_args ->> 'expires_at')::timestamptz ELSE expires_at END,
+        rate_limit_override = CASE WHEN a_args ? 'rate_limit_override' THEN (a_args ->> 'rate_limit_override')::integer
+                              ELSE rate_limit_override END,
+        metadata = coalesce(a_args -> 'metadata', metadata),
+        version = version + 1
+    WHERE id = k.id RETURNING * INTO k;
+    PERFORM key_note(a_actor, k.id, 'changed');
+    PERFORM audit(a_actor, 'key.changed', 'key', k.id::text, old, key_json(k));
+    RETURN key_json(k);
+END
+$$;
+
+CREATE FUNCTION admin_keys_revoke(a_actor jsonb, a_args jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    k   api_keys := key_find(a_args);
+    old jsonb := key_json(k);
+BEGIN
+    UPDATE api_keys SET is_active = false, version = version + 1 WHERE id = k.id RETURNING * INTO k;
+    PERFORM key_note(a_actor, k.id, 'revoked');
+    PERFORM audit(a_actor, 'key.revoked', 'key', k.id::text, old, key_json(k));
+    RETURN key_json(k);
 END
 $$;

@@ -210,7 +210,7 @@ void cache_rate_take(struct cache_rate *rate, struct op *op, const struct rate_a
     t->max = ask->max;
     t->window_ms = ask->window_ms;
     t->ret = ret;
-    static const char *const scopes[] = { "user", "ip", "bot" };
+    static const char *const scopes[] = { "user", "ip", "bot", "key" };
     const struct str parts[] = { STR("rate"), str_of(scopes[ask->scope]), ask->id,
                                  str_of(ask->endpoint) };
     cache_call_key(&t->call, parts, 4);

@@ -1,6 +1,6 @@
 /*
  * rate - how often somebody may do something: an exact sliding window in Redis, shared by all
- * processes. rate:user:{id}:{endpoint}, rate:ip:{ip}:{endpoint} and rate:bot:{id}:{endpoint},
+ * processes. rate:user:{id}:{endpoint}, rate:ip:{ip}:..., rate:bot:{id}:... and rate:key:{id}:...,
  * sorted sets of the allowed requests of the last window; refused ones are not counted.
  *
  * Degraded: Redis away, or a key of a foreign type: a token bucket of this process answers (so
@@ -19,7 +19,12 @@ struct cache_rate;
 struct cache_rate *cache_rate_new(struct redis *r);
 void cache_rate_free(struct cache_rate *rate); /* no op may be waiting; NULL is fine */
 
-enum rate_scope { RATE_USER, RATE_IP, RATE_BOT /* what a platform allows an account of ours */ };
+enum rate_scope {
+    RATE_USER,
+    RATE_IP,
+    RATE_BOT, /* what a platform allows an account of ours */
+    RATE_KEY, /* an API key, by its prefix */
+};
 
 struct rate_ask {
     enum rate_scope scope;

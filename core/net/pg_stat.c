@@ -26,6 +26,7 @@ static const struct {
     { "58", ERR_IO, true },         /* the server's disk */
     { "25", ERR_REFUSED, true },    /* transaction state */
     { "28", ERR_AUTH, true },       /* the role may not log in */
+    { "PA", ERR_REFUSED, true },    /* admin_fail(): our own words, "column: text" */
     { "42", ERR_REFUSED, true },    /* syntax, unknown names, privileges */
     { "", ERR_REFUSED, false },
 };
@@ -106,8 +107,9 @@ void pg_failure(const char *who, const PGresult *r, char ret_sqlstate[6], struct
     while (strncmp(ret_sqlstate, meanings[i].prefix, strlen(meanings[i].prefix)) != 0) i++;
     const char *text =
         field(r, meanings[i].shown ? PG_DIAG_MESSAGE_PRIMARY : PG_DIAG_CONSTRAINT_NAME);
-    err_set(ret, meanings[i].kind, "pg: %s: SQLSTATE %s%s%s", who, ret_sqlstate, *text ? " " : "",
-            text);
+    bool ours = str_starts(str_of(ret_sqlstate), STR("PA"));
+    err_set(ret, meanings[i].kind, "pg: %s: SQLSTATE %s%s%s%s%s", who, ret_sqlstate,
+            *text ? " " : "", ours ? field(r, PG_DIAG_COLUMN_NAME) : "", ours ? ": " : "", text);
     count_class(ret_sqlstate);
 }
 

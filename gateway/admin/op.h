@@ -6,7 +6,8 @@
  * A subject is one file of this folder with one table, and one line in ops.c.
  */
 #pragma once
-#include "core/base/buf.h"
+#include "core/base/json.h"
+#include "core/loop/flow.h"
 #include "core/net/pg.h"
 
 enum admin_kind {
@@ -40,13 +41,14 @@ struct admin_field {
 
 /* What an answer is: a JSON object with these members, or a page of them. */
 struct admin_type {
-    const char *name; /* "Flag": the schema's name */
+    const char *name;                 /* "Flag": the schema's name */
     const struct admin_field *fields; /* ADMIN_REQUIRED: always there; the first ones are a table's
                                          columns on the command line */
 };
 
-#define ADMIN_LIST    1u /* pages of up to `limit` rows; `after` is given on by us */
-#define ADMIN_CREATES 2u /* answers 201 */
+#define ADMIN_LIST      1u  /* pages of up to `limit` rows; `after` is given on by us */
+#define ADMIN_CREATES   2u  /* answers 201 */
+#define ADMIN_LIMIT_MAX 200 /* rows of a page */
 
 struct admin_call;
 struct admin_op {
@@ -66,17 +68,30 @@ struct admin_op {
      */
     const char *cursor;
     /*
+     * After the table's own checks, before anything is done: what only C knows. It may add
+     * arguments for the SQL to `more`. False: it has called admin_problem.
+     */
+    bool (*check)(struct admin_call *call, struct json *args, struct json_out *more);
+    /*
      * One of three ways to do it. `read`: SQL of one jsonb column, $1 = the actor (key, user,
-     * role, name, ip, user_agent), $2 = the arguments, both jsonb; no row = 404. `run`: in C.
-     * Neither: it changes something, by the function admin_<id with _ for .>(actor jsonb, args
-     * jsonb) RETURNS jsonb, in one transaction with its line in audit_logs. A row with a "version"
-     * is answered with an ETag; If-Match comes in as "if_match", and admin_match() compares.
-     * Functions fail by admin_fail(status, field, text).
+     * role, name, ip, user_agent), $2 = the arguments, both jsonb; no row = 404. `run`: in C, as a
+     * step of a flow: FLOW_NEXT after admin_answer, FLOW_STOP after admin_problem, FLOW_WAIT when
+     * it began call->flow.op, after whose success `ran` goes on (NULL: by 204). Neither: it changes
+     * something, by the function admin_<id with _ for .>(actor jsonb, args jsonb) RETURNS jsonb, in
+     * one transaction with its line in audit_logs. A row with a "version" is answered with an ETag;
+     * If-Match comes in as "if_match", and admin_match() compares. Functions fail by
+     * admin_fail(status, field, text).
      */
     struct pg_stmt read;
-    void (*run)(struct admin_call *call);
+    enum flow_rc (*run)(struct admin_call *call);
+    enum flow_rc (*ran)(struct admin_call *call);
     const char *push; /* after a change: tell all processes on this channel of Redis; NULL = none */
 };
 
-/* A subject's table, NULL-terminated by id. */
-extern const struct admin_op *const admin_ops[]; /* all tables, NULL-terminated */
+/* Each subject's table ends with an entry without id; this is the list of them, ended by NULL. */
+extern const struct admin_op *const admin_ops[];
+
+extern const struct admin_field admin_page_args[]; /* what every ADMIN_LIST takes besides */
+
+bool admin_takes_body(const struct admin_op *op);
+bool admin_in_path(const struct admin_op *op, const char *name); /* has its path a {name}? */

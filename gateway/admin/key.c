@@ -1,0 +1,44 @@
+/* key: pure, but for what a new secret is made of. */
+#include "gateway/admin/key.h"
+#include "core/base/rand.h"
+#include "core/net/sign.h"
+#include "gateway/admin/call.h"
+#include <stdio.h>
+
+#define PREFIX_HEX 8
+#define SECRET_HEX 64
+
+void key_text(const uint8_t secret[32], char ret[KEY_TEXT_MAX])
+{
+    char hex[SECRET_HEX + 1], name[SECRET_HEX + 1];
+    uint8_t hash[32];
+    sign_hex(secret, 32, hex);
+    sign_sha256(str_of(hex), hash); /* so that a key's name says nothing about it */
+    sign_hex(hash, 32, name);
+    snprintf(ret, KEY_TEXT_MAX, "parley_%.*s_%s", PREFIX_HEX, name, hex);
+}
+
+void key_parts(struct arena *a, const struct admin *admin, struct str key, struct key_parts *ret)
+{
+    char hex[65];
+    uint8_t hash[32], ignored[PREFIX_HEX / 2];
+    struct str rest = key, word = str_cut(&rest, '_'), prefix = str_cut(&rest, '_');
+    bool ours = str_eq(word, STR("parley")) && rest.n == SECRET_HEX &&
+                sign_unhex(prefix, ignored, sizeof ignored);
+    sign_hmac_sha256(str_of(admin->app->settings->admin.secret), key, hash);
+    sign_hex(hash, sizeof hash, hex);
+    ret->prefix = ours ? arena_dup(a, prefix) : STR_NONE;
+    ret->hash = arena_dup(a, str_of(hex));
+}
+
+void admin_secret_new(const struct admin_call *call, const char *purpose, uint8_t ret[32])
+{
+    if (!call->once.n) {
+        rand_bytes(ret, 32);
+        return;
+    }
+    _cleanup_(buf_done) struct buf text = BUF_INIT(4096);
+    buf_addf(&text, "%s\n%s\n%.*s\n%.*s", purpose, call->op->id, STR_ARG(call->values[0].text),
+             STR_ARG(call->once));
+    sign_hmac_sha256(str_of(call->admin->app->settings->admin.secret), buf_str(&text), ret);
+}
