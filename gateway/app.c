@@ -1,5 +1,6 @@
 /* app: the order in which a process is put together and taken apart. */
 #include "gateway/app.h"
+#include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/rand.h"
@@ -61,7 +62,7 @@ static enum err_kind open_chat(struct app *app, struct err *why)
 
 enum err_kind app_open(struct app *app, const char *conf_path, struct err *why)
 {
-    *app = (struct app){ .conf_path = conf_path };
+    *app = (struct app){ .conf_path = conf_path, .started_ms = clock_ms() };
     signal(SIGPIPE, SIG_IGN);
     fault_setup();
     if (!sign_setup()) return err_set(why, ERR_BUG, "libsodium cannot be used");

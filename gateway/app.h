@@ -11,6 +11,7 @@ struct app {
     const char *conf_path; /* NULL = defaults */
     struct settings *settings;
     struct loop loop;
+    uint64_t started_ms; /* clock_ms */
     char owner[64]; /* host:pid:random, unique for every life of a process */
     struct pg *pg;
     struct store store;

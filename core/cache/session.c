@@ -96,3 +96,27 @@ void cache_session_drop(struct redis *r, struct str channel, struct str user)
     set_key(c, channel, user);
     cache_call_cmd(c, (const struct str[]){ STR("DEL"), buf_str(&c->key) }, 2);
 }
+
+/* A key that is no session of this form (those of the web page are other ones) has no user_id. */
+static struct redis_script scan_script = {
+    .name = "session.scan",
+    .lua =
+        "local found = redis.call('SCAN', ARGV[1], 'MATCH', 'session:*', 'COUNT', ARGV[2], 'TYPE', 'hash')\n"
+        "local out = { found[1] }\n"
+        "for _, key in ipairs(found[2]) do\n"
+        "  local v = redis.call('HMGET', key, 'user_id', 'conversation_id', 'model', 'last_activity')\n"
+        "  if v[1] then\n"
+        "    out[#out + 1] = string.sub(key, 9)\n"
+        "    for i = 1, 4 do out[#out + 1] = v[i] or '' end\n"
+        "  end\n"
+        "end\n"
+        "return out",
+};
+
+void cache_session_scan(struct redis *r, struct op *op, struct str cursor, int64_t limit,
+                        struct redis_reply *ret)
+{
+    struct cache_int count;
+    const struct str args[] = { cursor, cache_int(&count, limit) };
+    redis_eval(r, op, &scan_script, NULL, 0, args, 2, ret);
+}

@@ -9,6 +9,7 @@
 #include "core/loop/op.h"
 
 struct redis;
+struct redis_reply;
 
 #define CACHE_SESSION_LIFE_MS   (60 * 60 * 1000)
 #define CACHE_SESSION_MODEL_MAX 128
@@ -32,3 +33,13 @@ void cache_session_get(struct redis *r, struct op *op, struct str channel, struc
 void cache_session_put(struct redis *r, struct str channel, struct str user,
                        const struct cache_session *session);
 void cache_session_drop(struct redis *r, struct str channel, struct str user); /* fire and forget */
+
+/*
+ * Sessions there are, some at a time, in no order.
+ * cursor   "0" = from the beginning; else what the reply before gave
+ * ret      the next cursor ("0" = these were the last), then for each session: channel:user,
+ *          user_id, conversation_id, model, last_activity. redis_reply_done is the caller's.
+ * op       as cache_session_get
+ */
+void cache_session_scan(struct redis *r, struct op *op, struct str cursor, int64_t limit,
+                        struct redis_reply *ret);

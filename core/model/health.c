@@ -220,6 +220,27 @@ void health_failed(struct models *models, const struct model *m, const struct er
     share_failure(models->health, p, ms);
 }
 
+void health_look(struct models *models, const struct model *m, struct health_view *ret)
+{
+    const struct patient *p = patient_of(models->health, m);
+    uint64_t now = clock_ms();
+    *ret = (struct health_view){ .status = "healthy", .reason = "" };
+    if (!p) return;
+    ret->status = status_of(p);
+    ret->failures = p->failures;
+    if (p->until_ms > now) ret->rest_ms = (uint32_t)(p->until_ms - now);
+    if (p->until_ms) ret->reason = p->reason;
+}
+
+void health_wake(struct models *models, const struct model *m)
+{
+    struct patient *p = patient_of(models->health, m);
+    if (!p) return;
+    p->failures = p->rests = 0;
+    p->until_ms = 0;
+    share_recovery(models->health, p);
+}
+
 struct health *health_new(struct loop *loop)
 {
     struct health *h = mem_new(struct health);

@@ -26,3 +26,14 @@ uint32_t health_rest_ms(struct models *models, const struct model *m);
 /* The outcome of a question. */
 void health_worked(struct models *models, const struct model *m, uint32_t ms);
 void health_failed(struct models *models, const struct model *m, const struct err *why);
+
+/* How it fares, as this process sees it. */
+struct health_view {
+    const char *status; /* healthy, failing, resting */
+    unsigned failures;  /* in a row */
+    uint32_t rest_ms;   /* how long it still rests; 0 = it may be asked */
+    const char *reason; /* why it rests; "" = it does not. Lives until the next outcome. */
+};
+void health_look(struct models *models, const struct model *m, struct health_view *ret);
+/* An admin says that it works again: every process asks it from now on. */
+void health_wake(struct models *models, const struct model *m);

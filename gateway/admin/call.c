@@ -66,6 +66,7 @@ static void call_end(struct flow *f)
     log_debug("admin", "call", "op=%s status=%d", call->op->id, call->status);
     if (call->in) send_answer(call);
     pg_rows_done(&call->rows);
+    redis_reply_done(&call->reply);
     buf_done(&call->actor);
     buf_done(&call->args);
     buf_done(&call->body);

@@ -5,6 +5,7 @@
 #pragma once
 #include "core/base/arena.h"
 #include "core/cache/rate.h"
+#include "core/net/redis.h"
 #include "gateway/admin/admin.h"
 #include "gateway/admin/op.h"
 
@@ -20,6 +21,8 @@ struct admin_call {
     struct buf actor, args; /* JSON objects: $1 and $2 of the SQL */
     int64_t limit;          /* rows of a page */
     struct pg_rows rows;
+    struct redis_reply reply;
+    void *mine; /* the operation's own, between run and ran */
     struct rate_answer rate;
     struct rate_ask rate_ask;
     struct pg_value values[6];

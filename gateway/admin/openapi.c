@@ -89,7 +89,7 @@ static void put_object(struct json_out *to, const struct admin_field *fields,
         put_schema(to, f);
     }
     json_close(to, '}');
-    json_field_bool(to, "additionalProperties", false);
+    if (fields) json_field_bool(to, "additionalProperties", false);
     bool some = false;
     for (const struct admin_field *f = fields; f && f->name; f++)
         some |= (f->flags & ADMIN_REQUIRED) && (!wanted || wanted(op, f));

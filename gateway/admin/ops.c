@@ -1,9 +1,16 @@
 /* ops: all operations there are. */
 #include "gateway/admin/subjects.h"
 
+/* clang-format off */
 const struct admin_op *const admin_ops[] = {
     admin_audit_ops,
+    admin_conversations_ops,
+    admin_deliveries_ops,
+    admin_gateway_ops,
     admin_keys_ops,
+    admin_models_ops,
     admin_openapi_ops,
+    admin_sessions_ops,
+    admin_users_ops,
     NULL,
 };

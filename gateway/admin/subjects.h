@@ -5,5 +5,16 @@
 #include "gateway/admin/call.h"
 
 extern const struct admin_op admin_audit_ops[];
+extern const struct admin_op admin_conversations_ops[];
+extern const struct admin_op admin_deliveries_ops[];
+extern const struct admin_op admin_gateway_ops[];
 extern const struct admin_op admin_keys_ops[];
 extern const struct admin_op admin_openapi_ops[];
+extern const struct admin_op admin_users_ops[];
+extern const struct admin_op admin_models_ops[];
+extern const struct admin_op admin_sessions_ops[];
+
+/* verify.c, for audit.c. */
+extern const struct admin_type admin_verify_type;
+enum flow_rc admin_verify_run(struct admin_call *call);
+enum flow_rc admin_verify_ran(struct admin_call *call);
