@@ -9,6 +9,8 @@ CREATE TABLE api_keys (
     role                text NOT NULL CHECK (role IN ('admin', 'manager', 'user', 'service')),
     permissions         jsonb NOT NULL DEFAULT '[]', -- scopes: "flags:read", "flags:*", "*"
     rate_limit_override integer CHECK (rate_limit_override > 0), -- requests a minute
+    budget_day          numeric(14, 8) CHECK (budget_day >= 0), -- US dollars; NULL: no limit of its own
+    budget_month        numeric(14, 8) CHECK (budget_month >= 0),
     is_active           boolean NOT NULL DEFAULT true,
     expires_at          timestamptz,
     last_used_at        timestamptz,
@@ -229,7 +231,8 @@ $$;
 CREATE FUNCTION key_json(k api_keys) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('id', k.id, 'prefix', k.key_prefix, 'name', k.name, 'role', k.role,
         'permissions', k.permissions, 'is_active', k.is_active, 'expires_at', k.expires_at,
-        'last_used_at', k.last_used_at, 'rate_limit_override', k.rate_limit_override, 'user_id', k.user_id,
+        'last_used_at', k.last_used_at, 'rate_limit_override', k.rate_limit_override,
+        'budget_day', k.budget_day::text, 'budget_month', k.budget_month::text, 'user_id', k.user_id,
         'metadata', k.metadata, 'version', k.version, 'created_at', k.created_at)
 $$;
 
@@ -271,10 +274,11 @@ BEGIN
     IF a_args ? 'user_id' AND NOT EXISTS (SELECT 1 FROM users WHERE id = (a_args ->> 'user_id')::uuid) THEN
         PERFORM admin_fail(422, 'user_id', 'there is no such person');
     END IF;
-    INSERT INTO api_keys (id, key_hash, key_prefix, name, user_id, role, permissions, rate_limit_override, expires_at, metadata)
+    INSERT INTO api_keys (id, key_hash, key_prefix, name, user_id, role, permissions, rate_limit_override, budget_day,
+                          budget_month, expires_at, metadata)
     VALUES (uuid_v7(), a_args ->> 'key_hash', a_args ->> 'key_prefix', a_args ->> 'name',
             (a_args ->> 'user_id')::uuid, a_args ->> 'role', k.permissions, (a_args ->> 'rate_limit_override')::integer,
-            (a_args ->> 'expires_at')::timestamptz, coalesce(a_args -> 'metadata', '{}'))
+            (a_args ->> 'budget_day')::numeric, (a_args ->> 'budget_month')::numeric, (a_args ->> 'expires_at')::timestamptz, coalesce(a_args -> 'metadata', '{}'))
     RETURNING * INTO k;
     PERFORM key_note(a_actor, k.id, 'created');
     PERFORM audit(a_actor, 'key.created', 'key', k.id::text, NULL, key_json(k));
@@ -309,6 +313,8 @@ BEGIN
         expires_at = CASE WHEN a_args ? 'expires_at' THEN (a_args ->> 'expires_at')::timestamptz ELSE expires_at END,
         rate_limit_override = CASE WHEN a_args ? 'rate_limit_override' THEN (a_args ->> 'rate_limit_override')::integer
                               ELSE rate_limit_override END,
+        budget_day = CASE WHEN a_args ? 'budget_day' THEN (a_args ->> 'budget_day')::numeric ELSE budget_day END,
+        budget_month = CASE WHEN a_args ? 'budget_month' THEN (a_args ->> 'budget_month')::numeric ELSE budget_month END,
         metadata = coalesce(a_args -> 'metadata', metadata),
         version = version + 1
     WHERE id = k.id RETURNING * INTO k;

@@ -3,6 +3,18 @@
 ALTER TABLE users ADD COLUMN version integer NOT NULL DEFAULT 1;         -- counts the changes of admins
 ALTER TABLE conversations ADD COLUMN version integer NOT NULL DEFAULT 1;
 
+-- A person's own limits, US dollars. NULL: as configured; 0: only what is free.
+ALTER TABLE users
+    ADD COLUMN budget_day   numeric(14, 8) CHECK (budget_day >= 0),
+    ADD COLUMN budget_month numeric(14, 8) CHECK (budget_month >= 0);
+ALTER TABLE requests ADD COLUMN api_key_id uuid REFERENCES api_keys ON DELETE SET NULL; -- by which it came in, if by one
+CREATE INDEX requests_key ON requests (api_key_id) WHERE api_key_id IS NOT NULL;
+
+-- In billionths of a dollar, as the program counts: 0 = none of their own.
+CREATE FUNCTION own_limit(a_dollars numeric) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN a_dollars IS NULL THEN 0 ELSE greatest(1, (a_dollars * 1000000000)::bigint) END
+$$;
+
 -- Words as they are written, whatever the language.
 CREATE INDEX messages_search ON messages USING gin (to_tsvector('simple', content));
 
@@ -14,6 +26,7 @@ ALTER TABLE deliveries ADD CONSTRAINT deliveries_status_check
 CREATE FUNCTION user_json(u users) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('id', u.id, 'username', u.username, 'role', u.role, 'is_active', u.is_active,
         'email', u.email, 'github_username', u.github_username, 'preferred_model', u.preferred_model,
+        'budget_day', u.budget_day::text, 'budget_month', u.budget_month::text,
         'approved_at', u.approved_at, 'forget_at', u.forget_at, 'merged_into', u.merged_into, 'version', u.version,
         'created_at', u.created_at, 'metadata', u.metadata,
         'identities', coalesce((SELECT jsonb_agg(jsonb_build_object('channel_type', d.channel_type,
@@ -39,7 +52,7 @@ $$;
 -- What of a person may stand in the record, which outlives them: no names, no addresses.
 CREATE FUNCTION user_facts(u users) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('role', u.role, 'is_active', u.is_active, 'preferred_model', u.preferred_model,
-                              'approved_at', u.approved_at, 'version', u.version)
+                              'budget_day', u.budget_day::text, 'budget_month', u.budget_month::text, 'approved_at', u.approved_at, 'version', u.version)
 $$;
 
 -- Who is made an admin by somebody must be made so by an admin.
@@ -58,6 +71,8 @@ BEGIN
         email = CASE WHEN a_args ? 'email' THEN a_args ->> 'email' ELSE email END,
         github_username = CASE WHEN a_args ? 'github_username' THEN a_args ->> 'github_username' ELSE github_username END,
         preferred_model = CASE WHEN a_args ? 'preferred_model' THEN a_args ->> 'preferred_model' ELSE preferred_model END,
+        budget_day = CASE WHEN a_args ? 'budget_day' THEN (a_args ->> 'budget_day')::numeric ELSE budget_day END,
+        budget_month = CASE WHEN a_args ? 'budget_month' THEN (a_args ->> 'budget_month')::numeric ELSE budget_month END,
         approved_at = CASE (a_args ->> 'approved')::boolean WHEN true THEN coalesce(approved_at, now())
                       WHEN false THEN NULL ELSE approved_at END,
         metadata = coalesce(a_args -> 'metadata', metadata),

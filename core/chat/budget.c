@@ -123,17 +123,36 @@ static bool scope_of(const struct turn *t, const struct budget *b, char *to, siz
     }
 }
 
+/* A limit of their own takes the place of the configured one, which is left out by `configured`. */
+static void add_own(struct arrays *a, const char *kind, struct uuid id,
+                    const struct own_limits *own)
+{
+    char text[UUID_TEXT_MAX], scope[64];
+    uuid_text(&id, text);
+    snprintf(scope, sizeof(scope), "%s:%s", kind, text);
+    add(a, scope, "day", own->day);
+    add(a, scope, "month", own->month);
+}
+
+static int64_t configured(int64_t limit, const struct budget *b, int64_t own)
+{
+    return b->who == BUDGET_PERSON && own ? 0 : limit;
+}
+
 /* In the turn's arena. False: none. */
 static bool rows_of(struct turn *t, struct budget_rows *ret)
 {
     struct arrays a = { BUF_INIT(16384), BUF_INIT(4096), BUF_INIT(8192) };
+    const struct own_limits *own = &t->request.person_limits;
     char scope[256];
     for (size_t i = 0; i < t->chat->budgets.n; i++) {
         const struct budget *b = &t->chat->budgets.v[i];
         if (!scope_of(t, b, scope, sizeof(scope))) continue;
-        add(&a, scope, "day", b->day);
-        add(&a, scope, "month", b->month);
+        add(&a, scope, "day", configured(b->day, b, own->day));
+        add(&a, scope, "month", configured(b->month, b, own->month));
     }
+    add_own(&a, "person", t->request.user, own);
+    add_own(&a, "key", t->request.key, &t->request.key_limits);
     bool any = a.scopes.n > 0;
     if (any)
         *ret = (struct budget_rows){ arena_printf(&t->arena, "%s}", a.scopes.p),
@@ -196,7 +215,7 @@ bool budget_waited(struct turn *t)
 enum flow_rc budget_reserve(struct turn *t)
 {
     int64_t amount;
-    if (!t->chat->budgets.n || !rows_of(t, &t->budget)) return FLOW_NEXT;
+    if (!rows_of(t, &t->budget)) return FLOW_NEXT;
     const struct model *unpriced = estimate(t, &amount);
     if (unpriced && prices_wait(t)) return FLOW_WAIT;
     if (unpriced) {
@@ -237,6 +256,7 @@ static const char *whose(struct str scope)
 {
     return str_starts(scope, STR("person:"))    ? "Your budget"
            : str_starts(scope, STR("channel:")) ? "The budget of this channel"
+           : str_starts(scope, STR("key:"))     ? "The budget of this API key"
                                                 : "The budget of all channels together";
 }
 

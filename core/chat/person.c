@@ -188,6 +188,12 @@ enum flow_rc approve_done(struct turn *t)
 enum flow_rc access_start(struct turn *t)
 {
     char code[CODE_CHARS + 1];
+    if (t->request.blocked) {
+        turn_say(t,
+                 "An admin does not want me to answer you. What I keep about you is still yours: "
+                 "`/export`, `/forget`.");
+        return FLOW_STOP;
+    }
     if (t->channel->access == ACCESS_OPEN || t->request.approved) return FLOW_NEXT;
     code_make(code);
     t->code = arena_printf(&t->arena, CODE_FMT, CODE_ARG(code));

@@ -19,7 +19,10 @@ enum flow_rc forget_done(struct turn *t);
 enum flow_rc approve_run(struct turn *t, struct str args);
 enum flow_rc approve_done(struct turn *t);
 
-/* A step of the turn: FLOW_NEXT when the person may ask a model here; else a code is made. */
+/*
+ * A step of the turn: FLOW_NEXT when the person may ask a model here; FLOW_STOP when an admin has
+ * blocked them, which the reply says; else a code is made.
+ */
 enum flow_rc access_start(struct turn *t);
 void access_refused(struct turn *t); /* then: say so, with the code */
 

@@ -260,7 +260,9 @@ void turn_ask_anew(struct turn *t, struct str query, struct str answers, struct 
 
 static enum flow_rc access_run(struct flow *f)
 {
-    return access_start(of_flow(f));
+    struct turn *t = of_flow(f);
+    enum flow_rc rc = access_start(t);
+    return rc == FLOW_STOP ? refuse(t, "refused", "blocked") : rc;
 }
 
 static enum flow_rc access_done(struct flow *f)

@@ -80,8 +80,11 @@ const struct pg_batch_kind store_claim_kind = {
               "  r.ticket, r.late_ms, r.pictures,"
               "  (SELECT d.channel_user_id FROM identities d WHERE d.user_id = r.user_id"
               "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL,"
-              "  c.summary, c.summary_until::bigint, c.summary_off "
+              "  c.summary, c.summary_until::bigint, c.summary_off, NOT u.is_active AND u.merged_into IS NULL,"
+              "  own_limit(u.budget_day), own_limit(u.budget_month), r.api_key_id,"
+              "  own_limit(k.budget_day), own_limit(k.budget_month) "
               "FROM claimed r JOIN conversations c ON c.id = r.conversation_id JOIN users u ON u.id = r.user_id "
+              "LEFT JOIN api_keys k ON k.id = r.api_key_id "
               "ORDER BY r.ord" },
     .n_columns = 4,
     .types = claim_types,
@@ -135,6 +138,10 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
         .summary = pg_rows_str(rows, 0, 29),
         .summary_until = pg_rows_i64(rows, 0, 30),
         .summary_off = pg_rows_bool(rows, 0, 31),
+        .blocked = pg_rows_bool(rows, 0, 32),
+        .person_limits = { pg_rows_i64(rows, 0, 33), pg_rows_i64(rows, 0, 34) },
+        .key = pg_rows_uuid(rows, 0, 35),
+        .key_limits = { pg_rows_i64(rows, 0, 36), pg_rows_i64(rows, 0, 37) },
     };
     return true;
 }

@@ -35,14 +35,22 @@ void store_accept(struct store *s, struct op *op, const struct request_new *rq,
 /* False: nothing came back (the conversation ended in that very moment): try again. */
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret);
 
+/* Nano a day and a month; 0 = as configured. */
+struct own_limits {
+    int64_t day, month;
+};
+
 /* A claimed request with all that a turn needs. Strings live as long as `rows`. */
 struct claimed {
     struct uuid request, conversation, user, message;
     int attempt;
     bool sending; /* a reply is kept already: only deliver it */
     bool urgent, stop_wanted;
-    bool direct;   /* one person and us; else a group */
-    bool approved; /* an admin has let the person in */
+    bool direct;     /* one person and us; else a group */
+    bool approved;   /* an admin has let the person in */
+    bool blocked;    /* an admin does not want them answered */
+    struct uuid key; /* the API key by which it came; nil = by none */
+    struct own_limits person_limits, key_limits;
     int message_count;
     int64_t age_ms;
     int64_t late_ms; /* it was found so long after it was written; 0 = in time */

@@ -185,3 +185,38 @@ def test_verify_names_the_line_that_somebody_touched(world, admin):
                   " DROP TABLE was, was_head; ALTER TABLE audit_logs ENABLE TRIGGER ALL")
     assert admin.well("GET", "/audit/verify") == whole
     assert admin.well("GET", "/activity?limit=1")["items"][0]["text"].startswith("test created the key ")
+
+
+def test_a_blocked_person_is_told_so_and_keeps_their_rights(world, admin, chat):
+    said(world, chat, "hello")
+    person = admin.well("GET", "/users")["items"][0]
+    admin.well("PATCH", f"/users/{person['id']}", {"is_active": False})
+    said(world, chat, "and now?", "/export")
+    assert "does not want me to answer" in world.bot.texts(chat)[1]
+    assert "/export/" in world.bot.texts(chat)[2]
+    assert world.one("SELECT status_reason FROM requests ORDER BY id OFFSET 1 LIMIT 1") == "blocked"
+    admin.well("PATCH", f"/users/{person['id']}", {"is_active": True})
+    said(world, chat, "again?")
+    assert world.bot.texts(chat)[-1] == "echo: again?"
+
+
+def test_a_person_has_a_budget_of_their_own(world):
+    models = [{"name": "test", "type": "openai", "base_url": world.model.base, "api_key": "env:MODEL_KEY", "model": "m",
+               "input_price": "10", "output_price": "10", "max_tokens": 10}]
+    gateway = admin_gateway(world, telegram="webhook", models=models, budgets=[{"for": "person", "day": "0.000001"}]).start()
+    world.hook(gateway)
+    admin, rich, poor = admin_of(world, gateway), world.bot.person(1), world.bot.person(2)
+    said(world, rich, "hello")
+    assert "used up" in world.bot.texts(rich)[0]
+    person = admin.well("GET", "/users")["items"][0]
+    changed = admin.well("PATCH", f"/users/{person['id']}", {"budget_day": 12.5})
+    assert (changed["budget_day"], changed["budget_month"]) == ("12.50000000", None)
+    said(world, rich, "hello")
+    assert world.bot.texts(rich)[1] == "echo: hello"
+    assert float(admin.well("GET", f"/users/{person['id']}")["spent"]["day"]) > 0
+    said(world, poor, "hello")
+    assert "used up" in world.bot.texts(poor)[0]
+    admin.well("PATCH", f"/users/{person['id']}", {"budget_day": 0})
+    said(world, rich, "hello")
+    assert "used up" in world.bot.texts(rich)[2]
+    admin.refused(422, "PATCH", f"/users/{person['id']}", {"budget_day": -1})
