@@ -12,7 +12,7 @@
 #define CELL_MAX  (8u << 20)
 #define TIME_MAX  40
 #define GAP       2
-#define WIDTH_MIN 4 /* of a column that others need room beside */
+#define WIDTH_MIN 12 /* to which a column is cut where others need the room */
 
 /* ---- texts ---- */
 
@@ -269,21 +269,36 @@ static size_t total(const struct cli_table *t)
     return n;
 }
 
-/* What is too wide is taken from the widest; what does not fit even so is left out. */
+/* An id that is cut names nothing. */
+static size_t least(const struct cli_table *t, size_t column)
+{
+    enum admin_kind kind = t->columns[column]->kind;
+    size_t width = t->widths[column];
+    return kind == ADMIN_UUID || kind == ADMIN_TIME || width < WIDTH_MIN ? width : WIDTH_MIN;
+}
+
+static size_t total_least(const struct cli_table *t)
+{
+    size_t n = t->n_columns ? (t->n_columns - 1) * GAP : 0;
+    for (size_t c = 0; c < t->n_columns; c++) n += least(t, c);
+    return n;
+}
+
+/* The last columns are left out until the others have room; then the widest are cut. */
 static void fit(struct cli_table *t)
 {
-    for (size_t c = 0; t->view.width && c < t->n_columns; c++)
+    if (!t->view.width) return;
+    while (t->n_columns > 1 && total_least(t) > t->view.width) t->n_columns--;
+    for (size_t c = 0; c < t->n_columns; c++)
         if (t->widths[c] > t->view.width) t->widths[c] = t->view.width;
-    while (t->view.width && total(t) > t->view.width) {
-        size_t widest = 0;
-        for (size_t c = 1; c < t->n_columns; c++)
-            if (t->widths[c] > t->widths[widest]) widest = c;
-        if (t->widths[widest] > WIDTH_MIN)
-            t->widths[widest]--;
-        else if (t->n_columns > 1)
-            t->n_columns--;
-        else
-            return;
+    while (total(t) > t->view.width) {
+        size_t widest = t->n_columns;
+        for (size_t c = 0; c < t->n_columns; c++)
+            if (t->widths[c] > least(t, c) &&
+                (widest == t->n_columns || t->widths[c] > t->widths[widest]))
+                widest = c;
+        if (widest == t->n_columns) return;
+        t->widths[widest]--;
     }
 }
 

@@ -44,11 +44,16 @@ Test(cli_table, rows)
                  "NAME           COUNT  MADE_AT           IS_ON\n"
                  "short              5  2026-11-27 04:17  yes\n"
                  "two 漢字 wide   1234  2026-11-27 02:17  no\n");
-    expect_table(ROWS, 40,
-                 "NAME          COUNT  MADE_AT       IS_ON\n"
-                 "short             5  2026-11-27 …  yes\n"
-                 "two 漢字 wi…   1234  2026-11-27 …  no\n");
-    expect_table(ROWS, 12, "NAME  COU…\nsho…     5\ntwo…  1234\n");
+    expect_table(ROWS, 44,
+                 "NAME          COUNT  MADE_AT           IS_ON\n"
+                 "short             5  2026-11-27 04:17  yes\n"
+                 "two 漢字 wi…   1234  2026-11-27 02:17  no\n");
+    expect_table(ROWS, 43,
+                 "NAME           COUNT  MADE_AT\n"
+                 "short              5  2026-11-27 04:17\n"
+                 "two 漢字 wide   1234  2026-11-27 02:17\n");
+    expect_table(ROWS, 12, "NAME\nshort\ntwo 漢字 wi…\n");
+    expect_table(ROWS, 5, "NAME\nshort\ntwo …\n");
     expect_table("[{\"name\": null, \"made_at\": \"soon\", \"is_on\": [\"a\", \"b\"]}]", 0,
                  "NAME  COUNT  MADE_AT  IS_ON\n-         -  soon     a, b\n");
 }
