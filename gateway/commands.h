@@ -17,3 +17,5 @@ int prices_main(const char *conf_path, char **args);
 int embed_main(const char *conf_path, char **args);
 int tools_main(const char *conf_path, char **args);
 int openapi_main(const char *conf_path, char **args);
+int man_main(const char *conf_path, char **args);
+int completion_main(const char *conf_path, char **args);

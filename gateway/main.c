@@ -23,6 +23,9 @@ static const struct subcommand {
     { "tools", "[list [CHANNEL] | call NAME JSON]: see and try what models may call", tools_main,
       3 },
     { "openapi", "print the description of the admin API, OpenAPI 3.1", openapi_main },
+    { "man", "print the manual, for man -l -", man_main },
+    { "completion", "bash|zsh|fish: print the completion for that shell", completion_main,
+      INT_MAX },
     { "steps", "print the named steps of all flows, as PARLEY_ABORT_AT takes them", steps_main },
 };
 #define N_SUBCOMMANDS (sizeof subcommands / sizeof *subcommands)

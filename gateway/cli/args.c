@@ -131,36 +131,12 @@ static enum err_kind refuse_command(struct reader *r)
 
 /* ---- the plain words ---- */
 
-static const struct admin_field *field_named(const struct admin_op *op, struct str name)
-{
-    for (const struct admin_field *f = op->args; f && f->name; f++)
-        if (str_eq(str_of(f->name), name)) return f;
-    return NULL;
-}
-
-/* The names in the path take the first ones, in its order. */
-static size_t give_path(struct reader *r)
-{
-    struct str path = str_of(r->line->op->path);
-    size_t n = 0;
-    while (path.n && n < r->n_plain) {
-        struct str part = str_cut(&path, '/');
-        if (!str_starts(part, STR("{"))) continue;
-        give(r, field_named(r->line->op, str_from(part.p + 1, part.n - 2)), str_of(r->plain[n++]));
-    }
-    return n;
-}
-
-/* What is required may come without its name, in the order of the table. */
 static enum err_kind give_plain(struct reader *r)
 {
-    const struct admin_op *op = r->line->op;
-    size_t n = give_path(r);
-    for (const struct admin_field *f = op->args; n < r->n_plain && f && f->name; f++) {
-        if (!(f->flags & ADMIN_REQUIRED) || admin_in_path(op, f->name) || is_given(r->line, f))
-            continue;
-        give(r, f, str_of(r->plain[n++]));
-    }
+    const struct admin_field *fields[CLI_PLAIN_MAX];
+    size_t n_fields = cli_plain_fields(r->line->op, fields), n = 0;
+    for (size_t i = 0; i < n_fields && n < r->n_plain; i++)
+        if (!is_given(r->line, fields[i])) give(r, fields[i], str_of(r->plain[n++]));
     if (n == r->n_plain) return ERR_NONE;
     return err_set(r->why, ERR_CONF, "one word too many: %.60s", r->plain[n]);
 }

@@ -38,6 +38,14 @@ size_t cli_id_words(const struct admin_op *op);
 const struct admin_op *cli_op_find(char *const *words, size_t n);
 bool cli_is_subject(const char *word);
 
+#define CLI_PLAIN_MAX 32
+/*
+ * The arguments that are words without a name: those of the path in its order, then what else is
+ * required in the table's. Returns how many.
+ */
+size_t cli_plain_fields(const struct admin_op *op, const struct admin_field *ret[CLI_PLAIN_MAX]);
+bool cli_is_plain(const struct admin_op *op, const struct admin_field *f);
+
 /* ---- options.c: what every command takes besides its own arguments ---- */
 
 enum cli_option_id {
@@ -131,8 +139,8 @@ void cli_usage_of(struct buf *to, const struct admin_op *op);
 void cli_help_of(struct buf *to, const struct admin_op *op);
 /* All commands that begin with these words; none: all. */
 void cli_help_below(struct buf *to, char *const *words, size_t n);
-/* What stands for a value: "WORD|WORD", "NUMBER" ... */
-void cli_put_value_name(struct buf *to, const struct admin_field *f);
+/* An argument as help shows it: "NAME", "ROLE admin|user", "--count NUMBER", "--is-on". */
+void cli_put_field_name(struct buf *to, const struct admin_op *op, const struct admin_field *f);
 
 /* The subjects, a line each, with what can be done to them. */
 void cli_subjects(struct buf *to);

@@ -17,7 +17,7 @@ static void put_option_name(struct buf *to, const char *name)
     buf_addf(to, "--%s", option);
 }
 
-void cli_put_value_name(struct buf *to, const struct admin_field *f)
+static void put_value_name(struct buf *to, const struct admin_field *f)
 {
     static const char *const names[] = {
         [ADMIN_TEXT] = "TEXT", [ADMIN_INT] = "NUMBER",     [ADMIN_NUMBER] = "NUMBER",
@@ -38,43 +38,22 @@ static void put_option(struct buf *to, const struct admin_field *f)
     put_option_name(to, f->name);
     if (f->kind == ADMIN_BOOL) return;
     buf_add_char(to, ' ');
-    cli_put_value_name(to, f);
-}
-
-static bool is_plain(const struct admin_op *op, const struct admin_field *f)
-{
-    return admin_in_path(op, f->name) || (f->flags & ADMIN_REQUIRED);
-}
-
-/* Those of the path in its order, then what else is required. */
-static void each_plain(struct buf *to, const struct admin_op *op,
-                       void (*put)(struct buf *to, const struct admin_field *f))
-{
-    struct str path = str_of(op->path);
-    while (path.n) {
-        struct str part = str_cut(&path, '/');
-        if (!str_starts(part, STR("{"))) continue;
-        for (const struct admin_field *f = op->args; f && f->name; f++)
-            if (str_eq(str_of(f->name), str_from(part.p + 1, part.n - 2))) put(to, f);
-    }
-    for (const struct admin_field *f = op->args; f && f->name; f++)
-        if (is_plain(op, f) && !admin_in_path(op, f->name)) put(to, f);
-}
-
-static void put_plain_usage(struct buf *to, const struct admin_field *f)
-{
-    buf_add_char(to, ' ');
-    put_upper(to, f->name);
+    put_value_name(to, f);
 }
 
 void cli_usage_of(struct buf *to, const struct admin_op *op)
 {
     char title[CLI_TITLE_MAX];
+    const struct admin_field *plain[CLI_PLAIN_MAX];
+    size_t n = cli_plain_fields(op, plain);
     cli_title(op, title);
     buf_addf(to, "usage: parley %s", title);
-    each_plain(to, op, put_plain_usage);
+    for (size_t i = 0; i < n; i++) {
+        buf_add_char(to, ' ');
+        put_upper(to, plain[i]->name);
+    }
     for (const struct admin_field *f = op->args; f && f->name; f++) {
-        if (is_plain(op, f)) continue;
+        if (cli_is_plain(op, f)) continue;
         buf_add_cstr(to, " [");
         put_option(to, f);
         buf_add_char(to, ']');
@@ -93,23 +72,23 @@ static void put_help(struct buf *to, size_t begun_at, const char *help)
     buf_addf(to, "%*s%s\n", (int)(LEFT - n), "", help ? help : "");
 }
 
-static void put_plain_help(struct buf *to, const struct admin_field *f)
+void cli_put_field_name(struct buf *to, const struct admin_op *op, const struct admin_field *f)
 {
-    size_t at = to->n;
-    buf_add_cstr(to, "  ");
-    put_upper(to, f->name);
-    if (f->words) {
-        buf_add_char(to, ' ');
-        cli_put_value_name(to, f);
+    if (!cli_is_plain(op, f)) {
+        put_option(to, f);
+        return;
     }
-    put_help(to, at, f->help);
+    put_upper(to, f->name);
+    if (!f->words) return;
+    buf_add_char(to, ' ');
+    put_value_name(to, f);
 }
 
-static void put_option_help(struct buf *to, const struct admin_field *f)
+static void put_field_help(struct buf *to, const struct admin_op *op, const struct admin_field *f)
 {
     size_t at = to->n;
     buf_add_cstr(to, "  ");
-    put_option(to, f);
+    cli_put_field_name(to, op, f);
     put_help(to, at, f->help);
 }
 
@@ -126,13 +105,15 @@ static void put_common(struct buf *to, const struct admin_op *op)
 
 void cli_help_of(struct buf *to, const struct admin_op *op)
 {
+    const struct admin_field *plain[CLI_PLAIN_MAX];
+    size_t n = cli_plain_fields(op, plain);
     bool some = false;
     cli_usage_of(to, op);
     buf_addf(to, "\n%s\n\n", op->summary);
-    each_plain(to, op, put_plain_help);
+    for (size_t i = 0; i < n; i++) put_field_help(to, op, plain[i]);
     for (const struct admin_field *f = op->args; f && f->name; f++) {
         some |= !admin_in_path(op, f->name) && (f->kind >= ADMIN_TEXTS || f->kind == ADMIN_TEXT);
-        if (!is_plain(op, f)) put_option_help(to, f);
+        if (!cli_is_plain(op, f)) put_field_help(to, op, f);
     }
     put_common(to, op);
     if (some)

@@ -16,7 +16,7 @@ struct writer {
 static enum err_kind refuse(struct writer *w, const struct admin_field *f, const char *what)
 {
     char name[CLI_TITLE_MAX];
-    bool option = !(f->flags & ADMIN_REQUIRED);
+    bool option = !cli_is_plain(w->line->op, f);
     cli_name(f->name, name);
     return err_set(w->why, ERR_CONF, "%s%s: %s", option ? "--" : "", name, what);
 }
@@ -219,10 +219,9 @@ static enum err_kind check_required(struct writer *w)
 {
     const struct admin_op *op = w->line->op;
     for (const struct admin_field *f = op->args; f && f->name; f++) {
-        bool needed = (f->flags & ADMIN_REQUIRED) || admin_in_path(op, f->name);
         char name[CLI_TITLE_MAX];
         cli_name(f->name, name);
-        if (needed && !given_find(w->line, str_of(f->name)))
+        if (cli_is_plain(op, f) && !given_find(w->line, str_of(f->name)))
             return err_set(w->why, ERR_CONF, "%s is missing%s%s", name, f->help ? ": " : "",
                            f->help ? f->help : "");
     }

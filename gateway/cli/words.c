@@ -89,3 +89,23 @@ bool cli_is_subject(const char *word)
     cli_each_op(op) if (cli_begins(op, words, 1)) return true;
     return false;
 }
+
+bool cli_is_plain(const struct admin_op *op, const struct admin_field *f)
+{
+    return (f->flags & ADMIN_REQUIRED) || admin_in_path(op, f->name);
+}
+
+size_t cli_plain_fields(const struct admin_op *op, const struct admin_field *ret[CLI_PLAIN_MAX])
+{
+    struct str path = str_of(op->path);
+    size_t n = 0;
+    while (path.n) {
+        struct str part = str_cut(&path, '/');
+        if (!str_starts(part, STR("{"))) continue;
+        for (const struct admin_field *f = op->args; f && f->name && n < CLI_PLAIN_MAX; f++)
+            if (str_eq(str_of(f->name), str_from(part.p + 1, part.n - 2))) ret[n++] = f;
+    }
+    for (const struct admin_field *f = op->args; f && f->name && n < CLI_PLAIN_MAX; f++)
+        if ((f->flags & ADMIN_REQUIRED) && !admin_in_path(op, f->name)) ret[n++] = f;
+    return n;
+}

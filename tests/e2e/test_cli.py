@@ -3,7 +3,7 @@ import json
 import os
 import pty
 import re
-import socket
+import shlex
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -322,3 +322,74 @@ def test_help():
     assert create.startswith("usage: parley keys create NAME ROLE [--permissions TEXT,...]")
     assert "ROLE admin|manager|user|service" in create and "--limit" not in create
     assert "--limit" in said("keys", "list", "-h") and said("help", "key", "list") == said("keys", "list", "--help")
+
+
+# --- completion, by the shells themselves -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """Runs a script in a folder with the files "one.conf" and "two words"; `parley` is a command there."""
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "bin").mkdir()
+    (folder / "bin/parley").symlink_to(os.path.abspath(BINARY))
+    for name in ("one.conf", "two words"):
+        (folder / name).touch()
+    env = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": str(folder), "TERM": "dumb"}
+
+    def run(*command):
+        done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout.splitlines()
+    return run
+
+
+# What is typed, and what the shell then offers.
+TYPED = [
+    (["keys", "cr"], ["create"]),
+    (["keys", "create", "bot", "ma"], ["manager"]),
+    (["keys", "create", "--role", "a"], ["admin"]),
+    (["key", "list", "--al"], ["--all"]),
+    (["--config", "one"], ["one.conf"]),
+    (["keys", "create", "--metadata", "@one"], ["@one.conf"]),
+    (["completion", ""], ["bash", "zsh", "fish"]),
+    (["keys", "create", "nothing", "x"], []),
+]
+
+
+def test_bash_completes(shell):
+    script = """eval "$(parley completion bash)"; complete -p parley
+        ask() { COMP_WORDS=(parley "$@"); COMP_CWORD=$#; _parley; printf '%s|' "${COMPREPLY[@]}"; echo; }
+        """
+    typed = [*TYPED, (["keys", "create", "--role", "=", "ad"], ["admin"]), (["keys", "create", "--role", "="], ["admin", "manager", "user", "service"]),
+             (["--config", "two"], ["two words"])]
+    said = shell("bash", "--norc", "-c", script + "\n".join(f"ask {shlex.join(words)}" for words, _ in typed))
+    assert said[0] == "complete -F _parley parley"
+    assert [[word for word in line.split("|") if word] for line in said[1:]] == [offered for _, offered in typed]
+
+
+def test_fish_completes(shell):
+    lines = "\n".join(f"complete -C {shlex.quote('parley ' + ' '.join(words))}; echo ." for words, _ in TYPED)
+    said = "\n".join(shell("fish", "--no-config", "-c", "parley completion fish | source\n" + lines)).split("\n.")
+    for (words, offered), answer in zip(TYPED, said):
+        assert sorted(line.split("\t")[0] for line in answer.split("\n") if line) == sorted(offered), words
+
+
+def test_zsh_completes(shell):
+    """Its own functions stand in a line editor; what they are called with is what they would offer."""
+    script = """compdef() { echo compdef $*; }
+        eval "$(parley completion zsh)"
+        _describe() { local name=$2 one; for one in ${(P)name}; do printf '%s|' "${${one%%:*}}"; done; }
+        compset() { at=@; }
+        _files() { printf ':files|'; }
+        ask() { words=(parley "$@"); CURRENT=$#words; _parley; echo; }
+        """
+    typed = [(words, [":files"] if any("one" in word for word in offered) else offered) for words, offered in TYPED]
+    said = shell("zsh", "-f", "-c", script + "\n".join(f"ask {shlex.join(words)}" for words, _ in typed))
+    assert said[0] == "compdef _parley parley"
+    assert [[word for word in line.split("|") if word] for line in said[1:]] == [offered for _, offered in typed]
+
+
+def test_completion_of_no_shell():
+    done = subprocess.run([BINARY, "completion", "tcsh"], text=True, capture_output=True)
+    assert done.returncode == WRONG and "bash|zsh|fish" in done.stderr
