@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/net/http_form.h"
 #include "gateway/cli/link.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -28,6 +29,7 @@ struct run {
 static void print(struct buf *text, FILE *to)
 {
     fwrite(buf_str(text).p, 1, text->n, to);
+    (void)fflush(to); /* both streams may be the same terminal */
     buf_clear(text);
 }
 
@@ -173,7 +175,8 @@ static int show(struct run *r, const struct http_reply *reply, struct str *next)
     *next = STR_NONE;
     if (reply->status >= 400) return refused(r, reply);
     if (reply->status == 204) {
-        if (!r->line.common[CLI_JSON]) puts("done");
+        if (!r->line.common[CLI_JSON]) buf_add_cstr(&r->out, "done\n");
+        print(&r->out, stdout);
         return CLI_WELL;
     }
     if (reply->status >= 300 || json_parse(text, &doc, &why))
@@ -193,7 +196,8 @@ static void add_page(struct buf *path, const struct cli_line *line, struct str a
     const char *limit = line->common[CLI_LIMIT];
     char sign = memchr(path->p, '?', path->n) ? '&' : '?';
     if (!limit && line->common[CLI_ALL]) limit = "200";
-    if (limit) buf_addf(path, "%climit=%s", sign, limit);
+    if (limit) buf_addf(path, "%climit=", sign);
+    http_form_put(path, str_of(limit));
     if (limit) sign = '&';
     if (after.n) buf_addf(path, "%cafter=", sign);
     http_form_put(path, after);
@@ -225,8 +229,10 @@ static int ask(struct run *r)
         else
             status = show(r, &reply, &after);
         http_reply_done(&reply);
-    } while (status == CLI_WELL && after.n);
-    return status;
+    } while (status == CLI_WELL && after.n && !ferror(stdout));
+    if (!ferror(stdout)) return status;
+    if (errno != EPIPE) complain("what it says cannot be written");
+    return CLI_REFUSED;
 }
 
 static int help(const struct cli_line *line)
@@ -285,6 +291,6 @@ bool cli_takes(char *const *words, size_t n)
     }
     if (at >= n || !cli_is_subject(words[at])) return false;
     for (const struct cli_local *l = cli_locals; l->name; l++) /* `parley openapi` is a local one */
-        if (strcmp(l->name, words[at]) == 0) return at + 1 < n && words[at + 1][0] != '-';
+        if (strcmp(l->name, words[at]) == 0) return cli_op_find(words + at, n - at) != NULL;
     return true;
 }

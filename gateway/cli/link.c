@@ -1,6 +1,5 @@
 /* link: see link.h. */
 #include "gateway/cli/link.h"
-#include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -16,7 +15,6 @@
 #define KEY_MAX     4096
 #define ANSWER_MAX  (16u << 20)
 #define ASK_MS      60000
-#define RENEW_MS    20000 /* of the minute that our key lives */
 #define KEY_MADE_BY "{\"made_by\": \"the command line\"}"
 
 /* ---- where ---- */
@@ -158,14 +156,12 @@ static enum err_kind make_key(struct cli_link *link, struct err *why)
     link->key = mem_dup(str_of(text));
     log_secret(str_of(link->key));
     uuid_text(&id, link->key_id);
-    link->key_made_ms = clock_ms();
     return ERR_NONE;
 }
 
 static enum err_kind with_key(struct cli_link *link, const struct pg_stmt *stmt, struct err *why)
 {
     struct pg_value id = pg_text(str_of(link->key_id));
-    link->key_made_ms = clock_ms();
     return query(link, stmt, &id, 1, why);
 }
 
@@ -238,9 +234,9 @@ enum err_kind cli_link_ask(struct cli_link *link, const struct cli_line *line, s
     struct http_header headers[4] = { { STR("Accept"), STR("application/json") } };
     size_t n = 1;
     struct op op;
-    if (*link->key_id && clock_ms() - link->key_made_ms > RENEW_MS &&
-        with_key(link, &renew_stmt, why))
-        return why->kind;
+    /* Pages may take longer than the minute of our key. */
+    if (*link->key_id && link->asked && with_key(link, &renew_stmt, why)) return why->kind;
+    link->asked = true;
     int len = snprintf(url, sizeof url, "%s%.*s", link->url, STR_ARG(path));
     if (len < 0 || (size_t)len >= sizeof url)
         return err_set(why, ERR_CONF, "these arguments are too large for an address");

@@ -14,7 +14,7 @@ struct cli_link {
     char url[600];   /* of the API: http://127.0.0.1:8080/admin/v1 */
     char *key;       /* "" = none */
     char key_id[40]; /* of the key that was made; "" = it was not */
-    uint64_t key_made_ms;
+    bool asked;
 };
 
 /*

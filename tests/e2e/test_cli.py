@@ -215,6 +215,14 @@ def test_what_answers_is_no_gateway(stranger):
         assert done.returncode == UNREACHED and "no gateway" in done.stderr, (status, body, done)
 
 
+def test_an_answer_without_anything(stranger):
+    answers, env = stranger
+    answers["/admin/v1/keys/one"] = 204, "text/plain", b""
+    for words, printed in ([], "done\n"), (["--json"], ""):
+        done = subprocess.run([BINARY, "keys", "get", "one", *words], env=env, text=True, capture_output=True)
+        assert (done.returncode, done.stdout, done.stderr) == (WELL, printed, "")
+
+
 ESCAPES = "\x1b]0;title\x07\x1b[2J\x9b31m\r\u202etxt.exe\x7f\n\U000e0041"
 
 
@@ -257,11 +265,26 @@ def test_pages(remote):
     lines = remote.well("keys", "list", "--limit", "3", "--all", "--json").splitlines()
     assert [json.loads(line)["id"] for line in lines] == whole
     assert len(remote.well("keys", "list", "--limit", "3", "--all").splitlines()) == len(whole) + 1
+    local = Cli(remote.gateway)  # whose key is made to last with each page
+    assert len(local.well("keys", "list", "--limit", "3", "--all", "--json").splitlines()) == len(whole) + 1
+    assert "limit: a number from 1 to 200" in remote.ends(REFUSED, "keys", "list", "--limit", "1&is_active=x")
     nothing = remote("audit", "list", "--event-type", "nothing")
     assert (nothing.stdout, nothing.stderr) == ("", "none\n")
     uses = remote.well("keys", "uses", whole[0]).splitlines()
     assert uses[0].split()[:3] == ["ID", "CREATED_AT", "ACTION"]
     assert re.match(r" *\d+  \d{4}-\d\d-\d\d \d\d:\d\d  ", uses[1])
+
+
+def test_nobody_reads_on(remote):
+    """`parley ... | head`: it ends, and asks no further."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [BINARY, "audit", "list", "--limit", "1", "--all"]
+    done = subprocess.run(command, env=remote.gateway.environment(remote.env), stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (REFUSED, b"")
+    full = subprocess.run(command, env=remote.gateway.environment(remote.env), stdout=open("/dev/full", "wb"), stderr=subprocess.PIPE, timeout=60)
+    assert full.returncode == REFUSED and b"cannot be written" in full.stderr
 
 
 def test_one_object(remote):
@@ -318,6 +341,8 @@ def test_help():
         return subprocess.run([BINARY, *words], text=True, capture_output=True, check=True).stdout
     assert re.search(r"^  keys +list, .*create", said("help"), re.M)
     assert said("keys", "--help") == said("help", "keys") and "keys revoke" in said("keys", "--help")
+    here, there = (set(re.findall(r"^  (\w+) ", part, re.M)) for part in said("help").split("The admin API"))
+    assert here & there == {"openapi"}  # no command means two things
     create = said("keys", "create", "--help")
     assert create.startswith("usage: parley keys create NAME ROLE [--permissions TEXT,...]")
     assert "ROLE admin|manager|user|service" in create and "--limit" not in create
