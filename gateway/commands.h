@@ -16,3 +16,6 @@ int steps_main(const char *conf_path, char **args);
 int prices_main(const char *conf_path, char **args);
 int embed_main(const char *conf_path, char **args);
 int tools_main(const char *conf_path, char **args);
+int openapi_main(const char *conf_path, char **args);
+int man_main(const char *conf_path, char **args);
+int completion_main(const char *conf_path, char **args);

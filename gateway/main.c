@@ -1,4 +1,5 @@
-/* main: the subcommands of `parley`. */
+/* main: the subcommands of `parley`. Those of the admin API are gateway/cli's. */
+#include "gateway/cli/cli.h"
 #include "gateway/commands.h"
 #include <getopt.h>
 #include <limits.h>
@@ -21,17 +22,27 @@ static const struct subcommand {
       3 },
     { "tools", "[list [CHANNEL] | call NAME JSON]: see and try what models may call", tools_main,
       3 },
+    { "openapi", "print the description of the admin API, OpenAPI 3.1", openapi_main },
+    { "man", "print the manual, for man -l -", man_main },
+    { "completion", "bash|zsh|fish: print the completion for that shell", completion_main,
+      INT_MAX },
     { "steps", "print the named steps of all flows, as PARLEY_ABORT_AT takes them", steps_main },
 };
 #define N_SUBCOMMANDS (sizeof subcommands / sizeof *subcommands)
 
 const char *command_model;
 
+/* The same for gateway/cli. */
+static struct cli_local locals[N_SUBCOMMANDS + 1];
+
 static void usage(FILE *to)
 {
+    _cleanup_(buf_done) struct buf more = BUF_INIT(1 << 20);
     fprintf(to, "usage: parley COMMAND [--config FILE]\n\n");
     for (size_t i = 0; i < N_SUBCOMMANDS; i++)
-        fprintf(to, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);
+        fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
+    cli_subjects(&more);
+    fprintf(to, "\nThe admin API, each with --help:\n\n%.*s", STR_ARG(buf_str(&more)));
     fprintf(to, "\n  --version, --help\n");
 }
 
@@ -47,6 +58,14 @@ int main(int argc, char **argv)
 {
     const char *conf_path = NULL;
     int opt;
+    for (size_t i = 0; i < N_SUBCOMMANDS; i++)
+        locals[i] = (struct cli_local){ subcommands[i].name, subcommands[i].help };
+    cli_locals = locals;
+    if (argc > 1 && strcmp(argv[1], "help") == 0) { /* "help keys" is "keys --help" */
+        memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof *argv);
+        argv[argc - 1] = "--help";
+    }
+    if (cli_takes(argv + 1, (size_t)argc - 1)) return cli_main(argv + 1, (size_t)argc - 1);
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread */
     while ((opt = getopt_long(argc, argv, "c:hv", options, NULL)) != -1) {
         switch (opt) {

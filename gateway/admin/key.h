@@ -10,6 +10,7 @@
 #include "gateway/admin/admin.h"
 
 #define KEY_TEXT_MAX 96
+#define KEY_HASH_MAX 65
 
 struct key_parts {
     struct str prefix; /* "": this is not what our keys look like */
@@ -20,3 +21,6 @@ void key_parts(struct arena *a, const struct admin *admin, struct str key, struc
 
 /* The text of a key from 32 secret bytes. */
 void key_text(const uint8_t secret[32], char ret[KEY_TEXT_MAX]);
+
+/* What is kept of a key: HMAC-SHA256 of the whole of it by admin.secret, as hex. */
+void key_hash(struct str admin_secret, struct str key, char ret[KEY_HASH_MAX]);

@@ -23,7 +23,7 @@ static const struct admin_field key_fields[] = {
     { "metadata", ADMIN_OBJECT, .help = "Yours." },
     { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
     { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was made." },
-    { "key", ADMIN_TEXT,
+    { "key", ADMIN_TEXT, ADMIN_ONCE,
       .help = "The key itself: in the answer to its creation, and never again." },
     ADMIN_END,
 };

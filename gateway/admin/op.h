@@ -25,6 +25,7 @@ enum admin_kind {
 
 #define ADMIN_REQUIRED 1u
 #define ADMIN_NULLABLE 2u /* null is a value of its own: "none", where absent is "as it was" */
+#define ADMIN_ONCE     4u /* a secret, in the answer to what made it and in no other */
 
 struct admin_field {
     const char *name; /* NULL ends a table */

@@ -5,6 +5,8 @@ import json
 import secrets
 import uuid
 
+from . import openapi
+
 SECRET = "admin-secret_0123456789"
 PATH = "/admin/v1"
 
@@ -29,11 +31,15 @@ class Admin:
         self.gateway, self.key = gateway, key
 
     def ask(self, method, path, body=None, **headers):
-        """The answer, whatever it is. headers: If_Match="3"."""
+        """The answer, whatever it is, if only it is what the OpenAPI file says. headers: If_Match="3"."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        return self.gateway.request(method, PATH + path, body, headers)
+        answer = self.gateway.request(method, PATH + path, body, headers)
+        operation = openapi.description().find(method, path) if openapi.installed() else None
+        if operation and answer.status != 413:  # too large for the server, which knows nothing of operations
+            openapi.description().expect(operation, answer.status, answer.headers["Content-Type"], answer.json if answer.body else None)
+        return answer
 
     def well(self, method, path, body=None, **headers):
         """The same, and it must be a yes: its JSON, None for a 204."""
