@@ -173,14 +173,14 @@ static int64_t longest_answer(const struct model *m, int64_t prompt)
 }
 
 /* The dearest model of the route decides. NULL: all have a price. */
-static const struct model *estimate(struct turn *t, int64_t *ret)
+static const struct model *estimate(struct turn *t, struct str so_far, int64_t *ret)
 {
     const struct route *route = turn_route(t);
     *ret = 0;
     for (size_t i = 0; i < route->n; i++) {
         const struct model *m = route->v[i];
         const struct price *price = models_price(t->chat->models, m);
-        int64_t prompt = tokens_of_ask(turn_question(t, m, STR_NONE));
+        int64_t prompt = tokens_of_ask(turn_draft(t, m, so_far));
         int64_t cost = price_estimate(price, prompt, longest_answer(m, prompt));
         if (cost == COST_UNKNOWN) return m;
         if (cost > *ret) *ret = cost;
@@ -216,7 +216,7 @@ enum flow_rc budget_reserve(struct turn *t)
 {
     int64_t amount;
     if (!rows_of(t, &t->budget)) return FLOW_NEXT;
-    const struct model *unpriced = estimate(t, &amount);
+    const struct model *unpriced = estimate(t, STR_NONE, &amount);
     if (unpriced && prices_wait(t)) return FLOW_WAIT;
     if (unpriced) {
         turn_say(
@@ -234,20 +234,17 @@ enum flow_rc budget_reserve(struct turn *t)
     return FLOW_WAIT;
 }
 
-enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows)
+enum flow_rc budget_more(struct turn *t, struct op *op, struct str so_far,
+                         const struct route_log *log, struct pg_rows *rows)
 {
     int64_t amount;
-    const struct model *answers = t->model; /* the estimate asks for all of the route */
     if (uuid_is_nil(&t->reservation)) return FLOW_NEXT;
-    const struct model *unpriced = estimate(t, &amount);
-    t->model = answers;
-    if (unpriced) return FLOW_NEXT; /* the first question would not have been asked */
-    for (size_t i = 0; i < t->asked.n; i++) {
-        const struct route_try *try = &t->asked.v[i];
-        int64_t cost = price_cost(models_price(t->chat->models, try->model), &try->usage);
-        if (cost > 0) amount += cost;
-    }
-    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount + bill_sum(t),
+    /* Without a price the first question would not have been asked. */
+    if (estimate(t, so_far, &amount)) return FLOW_NEXT;
+    amount += bill_sum(t) + bill_log(t, &t->asked);
+    if (log) amount += bill_log(t, log);
+    pg_rows_done(rows);
+    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount,
                          (int64_t)lease_ms(turn_route(t)), rows);
     return FLOW_WAIT;
 }

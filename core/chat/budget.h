@@ -36,9 +36,14 @@ bool budget_waited(struct turn *t);
 bool budget_reserved(struct turn *t);
 /*
  * For one more question of the same answer, with what those before it cost.
- * FLOW_NEXT: no budget is touched. rows: some = the budget that it does not fit into.
+ * so_far  half an answer that it goes on with; "" = none
+ * log     of the question that is being asked, where it is not the turn's
+ * rows    of the turn or longer; some = the budget that it does not fit into
+ * FLOW_NEXT: no budget is touched.
  */
-enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows);
+struct route_log;
+enum flow_rc budget_more(struct turn *t, struct op *op, struct str so_far,
+                         const struct route_log *log, struct pg_rows *rows);
 /* After the question: what it cost takes the place of what was set aside. */
 enum flow_rc budget_settle(struct turn *t);
 /* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,

@@ -94,6 +94,7 @@ struct str receipt_make(struct turn *t)
                    str_of(log->replaced    ? "replaced"
                           : log->continued ? "continued"
                                            : ""));
+    if (log->no_money) json_field_bool(&o, "no_money", true);
     json_field_str(&o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
     json_field_i64(&o, "history_seen", (int64_t)t->history_seen);
     json_field_i64(&o, "history_left_out", (int64_t)t->history_left_out);
@@ -197,6 +198,8 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     if (midway.n)
         buf_addf(to, "\n- half an answer stood there and was %.*s%s", STR_ARG(midway),
                  str_eq(midway, STR("continued")) ? " by the next model" : "");
+    if (json_get(receipt, "no_money"))
+        buf_add_cstr(to, "\n- nobody else was asked: a budget had no room for it");
     buf_addf(to, "\n- it saw %" PRId64 " earlier messages", number(receipt, "history_seen"));
     if (number(receipt, "history_left_out"))
         buf_addf(to, "; %" PRId64 " older ones did not fit", number(receipt, "history_left_out"));

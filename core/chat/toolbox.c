@@ -141,7 +141,7 @@ static enum flow_rc ready_done(struct flow *f)
 static enum flow_rc money_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, &w->rows) : FLOW_NEXT;
+    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, STR_NONE, NULL, &w->rows) : FLOW_NEXT;
 }
 
 static enum flow_rc end_early(struct toolwork *w, const char *mark);
@@ -193,6 +193,19 @@ static void on_place(void *ctx, size_t place, uint64_t wait_ms)
     w->asker.on_place(w->asker.ctx, place, wait_ms);
 }
 
+/* What the rounds before cost stands in the turn's log, what this one does in ours. */
+static bool reserve_more(void *ctx, struct op *op, struct str so_far)
+{
+    struct toolwork *w = ctx;
+    return budget_more(w->t, op, so_far, &w->log, &w->t->no_room) == FLOW_WAIT;
+}
+
+static bool reserved_more(void *ctx)
+{
+    struct toolwork *w = ctx;
+    return w->asker.reserved(w->asker.ctx);
+}
+
 static enum flow_rc ask_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
@@ -202,6 +215,8 @@ static enum flow_rc ask_start(struct flow *f)
     asker.on_text = on_piece;
     asker.on_restart = on_restart;
     asker.on_place = w->asker.on_place ? on_place : NULL;
+    asker.reserve = w->asker.reserve ? reserve_more : NULL;
+    asker.reserved = reserved_more;
     asker.ctx = w;
     model_answer_done(&w->answer);
     w->answer = (struct model_answer){ .tries = 0 };
@@ -242,6 +257,7 @@ static void note_lines(struct toolwork *w)
     }
     log->replaced = log->replaced || w->log.replaced;
     log->continued = log->continued || w->log.continued;
+    log->no_money = log->no_money || w->log.no_money;
 }
 
 static void note_round(struct toolwork *w)

@@ -75,6 +75,7 @@ struct turn {
     struct budget_rows budget;
     struct uuid reservation; /* nil = nothing is set aside */
     bool set_aside;          /* at least for the first question */
+    struct pg_rows no_room;  /* the budget that a further one does not fit into */
     int price_waits;
     bool waits_for_prices;
     size_t history_seen, history_summarised, history_left_out; /* messages */
@@ -119,6 +120,8 @@ const struct route *turn_route(const struct turn *t);
 
 /* The question as a model can take it. so_far: half an answer to go on with; "" = none. */
 const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far);
+/* The same for who only wants to know what it would be: the model is not asked it. */
+const struct model_ask *turn_draft(struct turn *t, const struct model *m, struct str so_far);
 
 /* Its line in the log, and its metrics. From the turn's end. */
 void turn_log(const struct turn *t);

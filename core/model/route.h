@@ -52,7 +52,11 @@ struct route_log {
     } v[ROUTE_MODELS_MAX];
     size_t n;
     bool replaced, continued; /* half an answer */
+    bool no_money;            /* another model was not asked, for the asker had no money for it */
 };
+
+/* Whether it is paid for: who refused, or never began, took no money. */
+bool route_try_paid(const struct route_try *t);
 
 /* How the asker takes part. All are called from the loop, never after the op's end. */
 struct route_asker {
@@ -62,6 +66,13 @@ struct route_asker {
     void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
     void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */
+    /*
+     * Money for one more question, after one that is paid for has failed; so_far as for ask. Begins
+     * `op`, and when that has succeeded, `reserved` says whether there is room. False: nobody
+     * counts. NULL = nobody does, then both are.
+     */
+    bool (*reserve)(void *ctx, struct op *op, struct str so_far);
+    bool (*reserved)(void *ctx);
     void *ctx;
     struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
@@ -71,7 +82,7 @@ void model_usage_add(struct model_usage *to, const struct model_usage *u);
 
 /*
  * As model_ask, over the models of a route: one that rests is passed over, one that fails hands
- * over to the next. The last resort is asked even if it rests.
+ * over to the next, if there is money for it. The last resort is asked even if it rests.
  * asker      copied
  * ret        as model_ask; of the whole answer
  * ret_log    zero-initialised by the caller, alive until the op ends; its last line answered, or

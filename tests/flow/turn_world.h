@@ -217,6 +217,8 @@ static void do_write(struct fake *f)
         write_piece(f->ret, STR("The answer."));
     else
         err_set(&f->err, w.model_error, "the model has its reasons");
+    if (f->err.kind && m->ret->text.n)
+        m->ret->usage = (struct model_usage){ .prompt_tokens = 20, .completion_tokens = 30 };
     w.n_model_errors -= w.n_model_errors > 0;
 }
 static void on_piece_due(struct timer *t)
