@@ -138,6 +138,7 @@ static enum flow_rc money_failed(struct flow *f)
 static enum flow_rc pick_start(struct flow *f)
 {
     struct routing *r = of_flow(f);
+    size_t next = r->next, n = r->log->n;
     for (; r->next < r->route->n; r->next++) {
         const struct model *m = r->route->v[r->next];
         uint32_t rest_ms = r->resting ? 0 : health_rest_ms(r->models, m);
@@ -147,10 +148,10 @@ static enum flow_rc pick_start(struct flow *f)
         err_set(&t->why, ERR_IO, "it failed a moment ago and rests");
         t->why.retry_after_ms = rest_ms;
     }
-    /* All rest: better a try than nothing. */
+    /* All rest that are left: better a try than nothing. */
     r->resting = true;
-    r->next = 0;
-    r->log->n = 0;
+    r->next = next;
+    r->log->n = n;
     return FLOW_NEXT;
 }
 

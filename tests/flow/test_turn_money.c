@@ -73,6 +73,18 @@ Test(money, without_money_the_half_is_kept)
     }
 }
 
+Test(money, the_half_is_paid_for_whoever_rests)
+{
+    begin(NO_TROUBLE, 0, ROUTE_REPLACE);
+    w.second_rests = true;
+    loop_run_for(&w.loop, 60000);
+    cr_assert_eq(w.n_asked, 2, "the last resort is asked, and nobody twice");
+    cr_assert_str_eq(w.last_model, "second");
+    cr_assert_geq(w.settled, 50);
+    cr_assert(strstr(w.costs, "\"model\":\"fake\",\"prompt\":20,\"completion\":30"), "%s", w.costs);
+    end();
+}
+
 Test(money, torture_of_a_failover)
 {
     begin(NO_TROUBLE, 0, ROUTE_REPLACE);

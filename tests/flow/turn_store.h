@@ -77,7 +77,7 @@ static struct {
     char summary[512];
     int64_t summary_until;
     bool summary_off;
-    bool second_unpriced;
+    bool second_unpriced, second_rests;
     bool no_money;              /* budget_reserve refuses */
     int64_t set_aside, settled; /* nano */
     int n_alerts;               /* of the next settlement */

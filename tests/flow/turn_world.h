@@ -133,8 +133,8 @@ int64_t tokens_of_ask(const struct model_ask *ask)
 }
 uint32_t health_rest_ms(struct models *models, const struct model *m)
 {
-    (void)models, (void)m;
-    return 0;
+    (void)models;
+    return m == &second_model && w.second_rests ? 15000 : 0;
 }
 void health_worked(struct models *models, const struct model *m, uint32_t ms)
 {
