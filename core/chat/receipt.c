@@ -99,6 +99,10 @@ struct str receipt_make(struct turn *t)
     json_field_i64(&o, "history_seen", (int64_t)t->history_seen);
     json_field_i64(&o, "history_left_out", (int64_t)t->history_left_out);
     json_field_i64(&o, "history_summarised", (int64_t)t->history_summarised);
+    if (t->counted.by == t->model) {
+        json_field_i64(&o, "counted", t->counted.tokens);
+        json_field_i64(&o, "estimated", t->counted.estimated);
+    }
     json_field_i64(&o, "pictures", (int64_t)(t->model->sees ? t->pictures.n : 0));
     json_field_i64(&o, "waited_ms", t->request.age_ms);
     json_field_i64(&o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
@@ -205,6 +209,9 @@ bool receipt_tell(struct json *receipt, struct buf *to)
         buf_addf(to, "; %" PRId64 " older ones did not fit", number(receipt, "history_left_out"));
     if (number(receipt, "history_summarised"))
         buf_add_cstr(to, "; what was before them is a summary");
+    if (number(receipt, "counted"))
+        buf_addf(to, "\n- its server counted %" PRId64 " tokens where %" PRId64 " were estimated",
+                 number(receipt, "counted"), number(receipt, "estimated"));
     if (number(receipt, "pictures"))
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
     tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));

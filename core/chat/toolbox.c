@@ -168,6 +168,12 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
     return w->asker.ask(w->asker.ctx, m, so_far);
 }
 
+static void on_count(void *ctx, const struct model *m, int64_t tokens)
+{
+    struct toolwork *w = ctx;
+    w->asker.on_count(w->asker.ctx, m, tokens);
+}
+
 /* What a round writes stands apart from what the one before it wrote. */
 static void on_piece(void *ctx, struct str piece)
 {
@@ -212,6 +218,7 @@ static enum flow_rc ask_start(struct flow *f)
     struct turn *t = w->t;
     struct route_asker asker = w->asker; /* who asks, and who is told of the place in the row */
     asker.ask = question_for;
+    asker.on_count = w->asker.on_count ? on_count : NULL;
     asker.on_text = on_piece;
     asker.on_restart = on_restart;
     asker.on_place = w->asker.on_place ? on_place : NULL;

@@ -482,6 +482,12 @@ static struct context_read past_of(const struct turn *t)
     return past;
 }
 
+/* Up: what is counted for must fit. */
+static int64_t permille_of(const struct counted *c, const struct model *m)
+{
+    return c->by == m ? (c->tokens * 1000 + c->estimated - 1) / c->estimated : 0;
+}
+
 static struct model_ask *question_build(struct turn *t, const struct model *m, struct str so_far)
 {
     const struct context_read past = past_of(t);
@@ -494,6 +500,7 @@ static struct model_ask *question_build(struct turn *t, const struct model *m, s
         .more = toolbox_messages(t, m),
         .n_more = t->toolbox.n,
         .tools_tokens = m->tools ? t->toolbox.tokens : 0,
+        .permille = permille_of(&t->counted, m),
     };
     struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
     ask->tools = t->toolbox.tools;
@@ -523,6 +530,12 @@ const struct model_ask *turn_question(struct turn *t, const struct model *m, str
     return ask;
 }
 
+static void on_count(void *ctx, const struct model *m, int64_t tokens)
+{
+    struct turn *t = ctx;
+    t->counted = (struct counted){ m, tokens, tokens_of_ask(t->question) };
+}
+
 static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
 {
     return turn_question(ctx, m, so_far);
@@ -548,6 +561,7 @@ static enum flow_rc ask_start(struct flow *f)
     char user[UUID_TEXT_MAX];
     uuid_text(&t->request.user, user);
     const struct route_asker asker = { .ask = question_for,
+                                       .on_count = on_count,
                                        .on_text = on_piece,
                                        .on_restart = on_restart,
                                        .on_place = on_place,

@@ -57,6 +57,10 @@ struct turn {
     struct model_answer summary;      /* of the older half, when it is time; see compact.h */
     int64_t compacting;               /* up to which message; 0 = nothing */
     const struct model_ask *question; /* as the model got it that was asked last */
+    struct counted {                  /* the last one whose tokens the model counted */
+        const struct model *by;
+        int64_t tokens, estimated;
+    } counted;
     struct toolbox toolbox;
     struct permit {       /* the answer to a question of an earlier turn */
         struct str saved; /* by permit_save; "" = none */

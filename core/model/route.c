@@ -9,9 +9,10 @@
 #include "core/model/health.h"
 #include "core/model/policy.h"
 
+#define NEARLY_FULL       70    /* percent of the window */
 #define DEADLINE_SLACK_MS 10000 /* each model has deadlines of its own, which know more */
 
-enum { STEP_MONEY, STEP_PICK, STEP_GATE, STEP_ASK, STEP_N };
+enum { STEP_MONEY, STEP_PICK, STEP_COUNT, STEP_GATE, STEP_ASK, STEP_N };
 
 struct routing {
     struct flow flow;
@@ -23,6 +24,7 @@ struct routing {
     struct route_log *log;
     uint64_t began_ms, try_began_ms, longest_ms;
     struct gate_ticket ticket;
+    int64_t n_tokens;   /* of the question, counted */
     struct err failure; /* of the last one asked */
     size_t next;        /* of the route */
     bool resting;       /* who rests is asked, too: there is nobody else */
@@ -152,6 +154,40 @@ static enum flow_rc pick_start(struct flow *f)
     r->resting = true;
     r->next = next;
     r->log->n = n;
+    return FLOW_NEXT;
+}
+
+/* ---- count: what the server says, where an estimate may be wrong by too much ---- */
+
+/* Tokenizers of today make up to two fifths more of a text than is estimated: with less than this
+ * there is room all the same. */
+static bool count_matters(const struct model *m, const struct model_ask *ask)
+{
+    int64_t room = m->context_tokens - m->max_tokens;
+    return tokens_of_ask(ask) * 100 > room * NEARLY_FULL;
+}
+
+static enum flow_rc count_start(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    const struct model *m = r->route->v[r->next];
+    if (m->count != MODEL_COUNTS || !r->asker.on_count) return FLOW_NEXT;
+    const struct model_ask *ask = r->asker.ask(r->asker.ctx, m, so_far(r));
+    if (!count_matters(m, ask)) return FLOW_NEXT;
+    model_count(r->models, m, &f->op, ask, &r->n_tokens);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc count_done(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    r->asker.on_count(r->asker.ctx, r->route->v[r->next], r->n_tokens);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc count_failed(struct flow *f)
+{
+    log_warn("model", "tokens not counted, estimating", "why=%s", log_quote(str_of(f->op.err.msg)));
     return FLOW_NEXT;
 }
 
@@ -321,6 +357,7 @@ static void routing_end(struct flow *f)
 static const struct flow_step steps[] = {
     [STEP_MONEY] = { "money", money_start, money_done, money_failed },
     [STEP_PICK] = { "pick", pick_start, NULL, NULL },
+    [STEP_COUNT] = { "count", count_start, count_done, count_failed },
     [STEP_GATE] = { "gate", gate_start, gate_done, gate_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
 };

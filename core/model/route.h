@@ -63,6 +63,9 @@ struct route_asker {
     /* The question for this model, whose window may differ. so_far: half an answer to go on with;
      * "" = none. The result lives until the op ends. */
     const struct model_ask *(*ask)(void *ctx, const struct model *m, struct str so_far);
+    /* The question that `ask` gave last has so many tokens, by the model's own count: it will be
+     * asked for anew. NULL = no matter, and nobody counts. */
+    void (*on_count)(void *ctx, const struct model *m, int64_t tokens);
     void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
     void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */

@@ -78,6 +78,8 @@ static struct {
     int64_t summary_until;
     bool summary_off;
     bool second_unpriced, second_rests;
+    int64_t counted;            /* what the model says */
+    int n_counts;               /* how often it was asked to count */
     bool no_money;              /* budget_reserve refuses */
     int64_t set_aside, settled; /* nano */
     int n_alerts;               /* of the next settlement */
