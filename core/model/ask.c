@@ -236,10 +236,11 @@ static bool call_again(struct call *c, const struct err *why)
 static enum flow_rc call_judge(struct call *c, struct err *why)
 {
     timer_clear(c->models->loop, &c->timer);
+    if (!c->op) return call_through(c); /* the answer is gone with whoever wanted it */
     if (c->full) c->sink.finish = MODEL_LENGTH;
     /* The answer was complete before whatever came then. */
     bool complete = c->sink.ended && !c->crowded && (c->answer->text.n || c->answer->n_calls);
-    if (!c->op || c->full || complete) return call_through(c);
+    if (c->full || complete) return call_through(c);
     if (why->kind == ERR_NONE && check_answer(c, why) == ERR_NONE) return call_through(c);
     if (!call_again(c, why)) return call_end(c, why);
     metric_add(&retries, 1);
