@@ -172,6 +172,12 @@ static int64_t longest_answer(const struct model *m, int64_t prompt)
     return m->context_tokens > prompt ? m->context_tokens - prompt : 0;
 }
 
+static int64_t estimate_of(struct turn *t, const struct model *m, struct str so_far)
+{
+    int64_t prompt = tokens_of_ask(turn_draft(t, m, so_far));
+    return price_estimate(models_price(t->chat->models, m), prompt, longest_answer(m, prompt));
+}
+
 /* The dearest model of the route decides. NULL: all have a price. */
 static const struct model *estimate(struct turn *t, struct str so_far, int64_t *ret)
 {
@@ -179,9 +185,7 @@ static const struct model *estimate(struct turn *t, struct str so_far, int64_t *
     *ret = 0;
     for (size_t i = 0; i < route->n; i++) {
         const struct model *m = route->v[i];
-        const struct price *price = models_price(t->chat->models, m);
-        int64_t prompt = tokens_of_ask(turn_draft(t, m, so_far));
-        int64_t cost = price_estimate(price, prompt, longest_answer(m, prompt));
+        int64_t cost = estimate_of(t, m, so_far);
         if (cost == COST_UNKNOWN) return m;
         if (cost > *ret) *ret = cost;
     }
@@ -235,12 +239,14 @@ enum flow_rc budget_reserve(struct turn *t)
 }
 
 enum flow_rc budget_more(struct turn *t, struct op *op, struct str so_far,
-                         const struct route_log *log, struct pg_rows *rows)
+                         const struct model *beside, const struct route_log *log,
+                         struct pg_rows *rows)
 {
     int64_t amount;
     if (uuid_is_nil(&t->reservation)) return FLOW_NEXT;
     /* Without a price the first question would not have been asked. */
     if (estimate(t, so_far, &amount)) return FLOW_NEXT;
+    if (beside) amount += estimate_of(t, beside, so_far);
     amount += bill_sum(t) + bill_log(t, &t->asked);
     if (log) amount += bill_log(t, log);
     pg_rows_done(rows);

@@ -37,13 +37,16 @@ bool budget_reserved(struct turn *t);
 /*
  * For one more question of the same answer, with what those before it cost.
  * so_far  half an answer that it goes on with; "" = none
+ * beside  who is asked one at the same time; NULL = nobody
  * log     of the question that is being asked, where it is not the turn's
  * rows    of the turn or longer; some = the budget that it does not fit into
  * FLOW_NEXT: no budget is touched.
  */
+struct model;
 struct route_log;
 enum flow_rc budget_more(struct turn *t, struct op *op, struct str so_far,
-                         const struct route_log *log, struct pg_rows *rows);
+                         const struct model *beside, const struct route_log *log,
+                         struct pg_rows *rows);
 /* After the question: what it cost takes the place of what was set aside. */
 enum flow_rc budget_settle(struct turn *t);
 /* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,

@@ -39,6 +39,8 @@ static void put_try(struct json_out *o, const struct turn *turn, const struct ro
         json_field_str(o, "why", str_of(t->why.msg));
     }
     json_field_bool(o, "rested", t->rested);
+    if (t->hedge) json_field_bool(o, "hedge", true);
+    if (t->lost) json_field_bool(o, "lost", true);
     if (!t->rested) {
         json_field_i64(o, "tries", t->tries);
         if (t->rounds > 1) json_field_i64(o, "rounds", t->rounds);
@@ -148,7 +150,7 @@ static void tell_usage(struct buf *to, struct json *usage)
 
 static void tell_try(struct buf *to, struct json *try)
 {
-    bool rested = false;
+    bool rested = false, lost = json_get(try, "lost") != NULL;
     struct str why = text(try, "why");
     json_get_bool(try, "rested", &rested);
     buf_addf(to, "\n- `%.*s` (%.*s)", STR_ARG(text(try, "model")), STR_ARG(text(try, "backend")));
@@ -156,7 +158,8 @@ static void tell_try(struct buf *to, struct json *try)
         buf_addf(to, " was not asked: %.*s", STR_ARG(why));
         return;
     }
-    buf_add_cstr(to, why.n ? " failed: `" : " answered: ");
+    if (json_get(try, "hedge")) buf_add_cstr(to, ", asked as well,");
+    buf_add_cstr(to, lost ? " was slower and was stopped: " : why.n ? " failed: `" : " answered: ");
     for (size_t i = 0; i < why.n; i++) buf_add_char(to, why.p[i] == '`' ? '\'' : why.p[i]);
     if (why.n) buf_add_cstr(to, "`; ");
     if (number(try, "first_token_ms")) {

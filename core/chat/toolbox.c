@@ -141,7 +141,8 @@ static enum flow_rc ready_done(struct flow *f)
 static enum flow_rc money_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, STR_NONE, NULL, &w->rows) : FLOW_NEXT;
+    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, STR_NONE, NULL, NULL, &w->rows)
+                                : FLOW_NEXT;
 }
 
 static enum flow_rc end_early(struct toolwork *w, const char *mark);
@@ -200,10 +201,10 @@ static void on_place(void *ctx, size_t place, uint64_t wait_ms)
 }
 
 /* What the rounds before cost stands in the turn's log, what this one does in ours. */
-static bool reserve_more(void *ctx, struct op *op, struct str so_far)
+static bool reserve_more(void *ctx, struct op *op, struct str so_far, const struct model *beside)
 {
     struct toolwork *w = ctx;
-    return budget_more(w->t, op, so_far, &w->log, &w->t->no_room) == FLOW_WAIT;
+    return budget_more(w->t, op, so_far, beside, &w->log, &w->t->no_room) == FLOW_WAIT;
 }
 
 static bool reserved_more(void *ctx)
@@ -233,18 +234,27 @@ static enum flow_rc ask_start(struct flow *f)
     return FLOW_WAIT;
 }
 
+static bool is_like(const struct route_try *a, const struct route_try *b)
+{
+    return a->model == b->model && a->why.kind == b->why.kind && a->hedge == b->hedge &&
+           a->lost == b->lost;
+}
+
 /* The line of all rounds that this one belongs to; NULL: no room for another. */
 static struct route_try *line_of(struct route_log *all, const struct route_try *t)
 {
     bool ended =
         t->rested || t->ms || t->tries; /* else it was stopped: the bill tells them apart */
     for (size_t i = 0; i < all->n && ended; i++)
-        if (all->v[i].model == t->model && all->v[i].why.kind == t->why.kind) return &all->v[i];
-    if (all->n == ROUTE_MODELS_MAX) return NULL;
+        if (is_like(&all->v[i], t)) return &all->v[i];
+    if (all->n == ROUTE_LINES_MAX) return NULL;
     struct route_try *line = &all->v[all->n++];
-    *line = (struct route_try){
-        .model = t->model, .why = t->why, .rested = t->rested, .usage = { .known = true }
-    };
+    *line = (struct route_try){ .model = t->model,
+                                .why = t->why,
+                                .rested = t->rested,
+                                .hedge = t->hedge,
+                                .lost = t->lost,
+                                .usage = { .known = true } };
     return line;
 }
 

@@ -541,10 +541,10 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
     return turn_question(ctx, m, so_far);
 }
 
-static bool reserve_more(void *ctx, struct op *op, struct str so_far)
+static bool reserve_more(void *ctx, struct op *op, struct str so_far, const struct model *beside)
 {
     struct turn *t = ctx;
-    return budget_more(t, op, so_far, NULL, &t->no_room) == FLOW_WAIT;
+    return budget_more(t, op, so_far, beside, NULL, &t->no_room) == FLOW_WAIT;
 }
 
 static bool reserved_more(void *ctx)

@@ -11,6 +11,7 @@
 #include "core/base/metric.h"
 #include "core/base/utf8.h"
 #include "core/loop/flow.h"
+#include "core/model/hedge.h"
 #include "core/model/kept.h"
 #include "core/model/models.h"
 #include "core/model/policy.h"
@@ -117,6 +118,7 @@ static void call_show(struct call *c, struct str piece)
     if (!a->text.n) {
         a->first_token_ms = elapsed_ms(c);
         metric_observe_ms(&first_piece, a->first_token_ms);
+        hedge_saw(c->models, c->m, a->first_token_ms);
     }
     compare(c, piece);
     buf_add(&a->text, piece);

@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/model/gate.h"
 #include "core/model/health.h"
+#include "core/model/hedge.h"
 #include "core/model/models.h"
 #include "core/model/prices.h"
 #include "core/model/types.h"
@@ -205,6 +206,7 @@ void models_close(struct models *models)
     op_cancel(&models->probe);
     health_free(models->health);
     gates_free(models->gates);
+    hedges_free(models->hedges);
     prices_free(models->prices);
     http_reply_done(&models->probe_reply);
     for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);

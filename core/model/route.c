@@ -7,6 +7,7 @@
 #include "core/loop/flow.h"
 #include "core/model/gate.h"
 #include "core/model/health.h"
+#include "core/model/hedge.h"
 #include "core/model/policy.h"
 
 #define NEARLY_FULL       70    /* percent of the window */
@@ -108,7 +109,7 @@ static enum flow_rc money_start(struct flow *f)
     bool goes_on = is_midway(r) && r->route->midway == ROUTE_CONTINUE;
     struct str half = goes_on ? buf_str(&r->answer->text) : STR_NONE;
     if (!r->asker.reserve || !route_try_paid(last_try(r)) ||
-        !r->asker.reserve(r->asker.ctx, &f->op, half))
+        !r->asker.reserve(r->asker.ctx, &f->op, half, NULL))
         return hand_over(r);
     op_extend(r->op, r->longest_ms);
     return FLOW_WAIT;
@@ -235,6 +236,26 @@ static void on_piece(void *ctx, struct str piece)
     if (!r->op) flow_stop(&r->flow, ERR_CANCELLED, "not wanted any longer");
 }
 
+/* Who rests is asked because there is nobody else, and half an answer waits for its end. */
+static bool may_hedge(const struct routing *r)
+{
+    return r->route->hedge && !r->resting && !r->log->continued;
+}
+
+static void ask_hedged(struct routing *r, const struct model *m)
+{
+    const struct hedge_plan plan = { .route = r->route,
+                                     .first = m,
+                                     .next = &r->next,
+                                     .asker = r->asker,
+                                     .on_text = on_piece,
+                                     .ctx = r,
+                                     .ticket = &r->ticket,
+                                     .began_ms = &r->try_began_ms,
+                                     .log = r->log };
+    hedge_ask(r->models, &plan, &r->flow.op, r->answer);
+}
+
 static enum flow_rc ask_start(struct flow *f)
 {
     struct routing *r = of_flow(f);
@@ -244,7 +265,11 @@ static enum flow_rc ask_start(struct flow *f)
     r->try_began_ms = clock_ms();
     model_answer_done(into);
     *into = (struct model_answer){ .tries = 0 };
-    model_ask(r->models, m, &f->op, r->asker.ask(r->asker.ctx, m, so_far(r)), on_piece, r, into);
+    if (may_hedge(r))
+        ask_hedged(r, m);
+    else
+        model_ask(r->models, m, &f->op, r->asker.ask(r->asker.ctx, m, so_far(r)), on_piece, r,
+                  into);
     return FLOW_WAIT;
 }
 

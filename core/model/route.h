@@ -5,12 +5,14 @@
  *
  *   routes.c   which routes there are
  *   route.c    asking one: the next model takes over, also in the middle of an answer
+ *   hedge.c    asking a second one while the first takes too long to begin
  *   health.c   models that rest because they failed, in all processes
  */
 #pragma once
 #include "core/model/model.h"
 
 #define ROUTE_MODELS_MAX 8
+#define ROUTE_LINES_MAX  (2 * ROUTE_MODELS_MAX)
 
 /* What becomes of half an answer when its model fails. */
 enum route_midway {
@@ -27,6 +29,8 @@ struct route {
     int midway;      /* enum route_midway */
     bool on_refusal; /* also when a provider's content rules refuse */
     int64_t total_ms;
+    bool hedge; /* see hedge.h */
+    int64_t hedge_percentile, hedge_delay_ms, hedge_budget;
 };
 
 /* The list "routes" of the configuration; the models are there. Part of models_open. */
@@ -45,11 +49,13 @@ struct route_log {
         const struct model *model;
         struct err why; /* ERR_NONE: it answered */
         bool rested;    /* it was not asked: it rests */
+        bool hedge;     /* it was asked beside the one before it */
+        bool lost;      /* cancelled, for the other one was quicker; its usage is estimated */
         uint32_t first_token_ms, ms;
         unsigned tries, rounds; /* rounds: questions, where tools are called in between */
         size_t bytes;           /* of text */
         struct model_usage usage;
-    } v[ROUTE_MODELS_MAX];
+    } v[ROUTE_LINES_MAX];
     size_t n;
     bool replaced, continued; /* half an answer */
     bool no_money;            /* another model was not asked, for the asker had no money for it */
@@ -70,11 +76,12 @@ struct route_asker {
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
     void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */
     /*
-     * Money for one more question, after one that is paid for has failed; so_far as for ask. Begins
-     * `op`, and when that has succeeded, `reserved` says whether there is room. False: nobody
-     * counts. NULL = nobody does, then both are.
+     * Money for one more question, after one that is paid for has failed, so_far as for ask; and
+     * for another one at the same time, of the model `beside`, NULL = none. Begins `op`, and when
+     * that has succeeded, `reserved` says whether there is room. False: nobody counts. NULL =
+     * nobody does, then both are.
      */
-    bool (*reserve)(void *ctx, struct op *op, struct str so_far);
+    bool (*reserve)(void *ctx, struct op *op, struct str so_far, const struct model *beside);
     bool (*reserved)(void *ctx);
     void *ctx;
     struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */

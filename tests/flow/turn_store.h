@@ -85,6 +85,7 @@ static struct {
     int n_alerts;               /* of the next settlement */
     char costs[4096];
     char receipt[4096], receipt_asked[4096];
+    int slow_ms[4];     /* the first questions to models begin to be answered so late */
     int n_model_errors; /* so many questions fail, after their pieces */
     enum err_kind model_error;
     const char *last_model;

@@ -147,6 +147,10 @@ uint32_t health_rest_ms(struct models *models, const struct model *m)
     (void)models;
     return m == &second_model && w.second_rests ? 15000 : 0;
 }
+bool health_is_well(struct models *models, const struct model *m)
+{
+    return health_rest_ms(models, m) == 0;
+}
 void health_worked(struct models *models, const struct model *m, uint32_t ms)
 {
     (void)models, (void)m, (void)ms;
@@ -261,6 +265,7 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
         if (told->role == MODEL_TOOL_RESULT) put(w.result, sizeof w.result, told->text);
         if (told->n_calls) put(w.kept_told, sizeof w.kept_told, told->kept);
     }
+    int slow_ms = w.n_asked < 4 ? w.slow_ms[w.n_asked] : 0;
     w.n_asked++;
     struct writing *wr = mem_new(struct writing);
     *wr = (struct writing){ .op = op,
@@ -274,7 +279,10 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
     buf_init(&ret->text, 1 << 20);
     ret->finish = MODEL_STOP;
     op_begin(op, &writing_kind, wr, 120000);
-    on_piece_due(&wr->timer);
+    if (slow_ms)
+        timer_set(&w.loop, &wr->timer, (uint64_t)slow_ms);
+    else
+        on_piece_due(&wr->timer);
 }
 
 /* ---- the tools: one, when the scenario opens the box ---- */
