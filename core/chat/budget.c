@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/metric.h"
 #include "core/chat/bill.h"
+#include "core/chat/keeper.h"
 #include "core/chat/prompt.h"
 #include "core/chat/turn.h"
 #include "core/model/prices.h"
@@ -285,6 +286,14 @@ bool budget_reserved(struct turn *t)
     return false;
 }
 
+void budget_asked(struct turn *t, const struct model *m)
+{
+    if (uuid_is_nil(&t->reservation) || t->asked_noted) return;
+    t->asked_noted = true;
+    keeper_asked(t->chat, t->reservation, t->request.request, m->type ? m->type->name : "",
+                 m->name);
+}
+
 /* ---- after it ---- */
 
 enum flow_rc budget_settle(struct turn *t)
@@ -293,6 +302,12 @@ enum flow_rc budget_settle(struct turn *t)
     store_budget_settle(t->chat->store, &t->flow.op, t->reservation, &t->budget, bill_sum(t),
                         &t->rows);
     return FLOW_WAIT;
+}
+
+void budget_settle_late(struct turn *t)
+{
+    if (!uuid_is_nil(&t->reservation))
+        keeper_settle(t->chat, t->reservation, &t->budget, bill_sum(t));
 }
 
 static void alert(struct turn *t, int i)
@@ -316,6 +331,7 @@ void budget_settled(struct turn *t)
 {
     for (int i = 0; i < t->rows.n; i++) alert(t, i);
     t->reservation = (struct uuid){ .b = { 0 } };
+    t->asked_noted = false;
 }
 
 /* ---- /budget ---- */

@@ -538,6 +538,7 @@ static void on_count(void *ctx, const struct model *m, int64_t tokens)
 
 static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
 {
+    budget_asked(ctx, m);
     return turn_question(ctx, m, so_far);
 }
 
@@ -685,8 +686,7 @@ static enum flow_rc charge_done(struct flow *f)
     return FLOW_NEXT;
 }
 
-/* The reservation is given back when its lease ends, and nothing counts as spent: an answer is not
- * held back for that. */
+/* Settled after the reply is kept; an answer is not held back for that. */
 static enum flow_rc charge_failed(struct flow *f)
 {
     log_warn("budget", "not settled", "turn=%s why=%s", of_flow(f)->id,
@@ -756,6 +756,7 @@ static enum flow_rc keep_done(struct flow *f)
     t->message_count = (int)pg_rows_i64(&t->rows, 0, 1);
     if (!t->notice && t->reply.n > 0) context_grew(t);
     reuse_keep(t);
+    budget_settle_late(t);
     if (t->reply.n == 0) {
         t->done = t->more = true; /* what waits behind it is for the next claim to find out */
         return FLOW_STOP;

@@ -79,6 +79,7 @@ struct turn {
     struct budget_rows budget;
     struct uuid reservation; /* nil = nothing is set aside */
     bool set_aside;          /* at least for the first question */
+    bool asked_noted;        /* that the question went out */
     struct pg_rows no_room;  /* the budget that a further one does not fit into */
     int price_waits;
     bool waits_for_prices;

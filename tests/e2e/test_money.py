@@ -153,22 +153,27 @@ def test_without_money_for_another_model_the_half_is_kept(world):
     assert world.one("SELECT spent::float8 FROM budgets") == pytest.approx(dollars(world)) and dollars(world) > 0
 
 
-def test_money_of_a_process_that_died_comes_back(world):
-    models, budgets = priced(world, **PRICES, total_timeout="1s", first_token_timeout="1s"), [{"for": "all", "day": "0.20"}]
+def test_money_of_a_process_that_died_while_it_asked_is_spent(world):
+    """Nobody knows what the answer would have cost: it counts as what was set aside."""
+    models, budgets = priced(world, **PRICES, total_timeout="1s", first_token_timeout="1s"), [{"for": "all", "day": "0.40"}]
     gateway = world.gateway("webhook", models=models, budgets=budgets, chat={"lease": "1s"}).start()
     world.hook(gateway)
     alice = world.bot.person(7)
     world.model.on("hang", world.model.silent())
     world.bot.say(alice, "hang")
     wait_until(lambda: world.model.asks)
-    assert world.one("SELECT reserved > 0 FROM budgets") is True
+    wait_until(lambda: world.one("SELECT asked_at IS NOT NULL FROM budget_reservations"))
+    held = world.one("SELECT reserved FROM budgets")
+    assert held > 0
     gateway.kill()
     world.sql("UPDATE budget_reservations SET lease_until = now()")
     world.sql("UPDATE requests SET status = 'cancelled'")
     gateway.start()
     wait_until(lambda: world.one("SELECT reserved FROM budgets") == 0, what="it is released")
-    assert world.one("SELECT spent FROM budgets") == 0
+    assert world.one("SELECT spent FROM budgets") == held
+    assert world.sql("SELECT cost, model, channel, estimated, pricing_version FROM cost_records") == [(held, "test", "support", True, "assumed")]
     assert say(world, alice, "hello") == "echo: hello"
+    assert world.sql("SELECT spent FROM budgets") == world.sql("SELECT sum(cost) FROM cost_records")
 
 
 def test_a_model_without_a_price_is_refused_under_a_budget(world):

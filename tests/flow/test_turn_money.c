@@ -85,6 +85,38 @@ Test(money, the_half_is_paid_for_whoever_rests)
     end();
 }
 
+Test(money, that_the_question_goes_out_is_noted_once)
+{
+    begin(NO_TROUBLE, 0, ROUTE_REPLACE);
+    loop_run_for(&w.loop, 60000);
+    cr_assert_eq(w.n_asked, 2);
+    cr_assert_eq(w.n_asked_noted, 1);
+    w.n_asked_noted = 0;
+    w.no_money = true;
+    say("e2", "And now?");
+    loop_run_for(&w.loop, 60000);
+    cr_assert_eq(w.n_asked_noted, 0);
+    end();
+}
+
+/* PostgreSQL fails at the settlement, and is there again for the reply. */
+Test(money, a_settlement_that_failed_is_made_up_for)
+{
+    begin(NO_TROUBLE, 0, ROUTE_REPLACE);
+    while (w.n_asked < 2) loop_run_for(&w.loop, 1);
+    struct turn *t = lane_running(&w.chat, w.conversation);
+    while (strcmp(flow_at(&t->flow), "ask") == 0) {
+        w.trouble = FAIL_BEFORE;
+        w.trouble_at = w.n_ops + 1; /* the next one is the settlement */
+        loop_run_for(&w.loop, 1);
+    }
+    w.settled = -1;
+    loop_run_for(&w.loop, 60000);
+    cr_assert_eq(w.rq[0].status, ENDED);
+    cr_assert_geq(w.settled, 50);
+    end();
+}
+
 Test(money, torture_of_a_failover)
 {
     begin(NO_TROUBLE, 0, ROUTE_REPLACE);
