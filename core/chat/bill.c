@@ -29,33 +29,40 @@ static void add_line(struct turn *t, const struct model *m, const struct model_u
 }
 
 /* An answer that was stopped told nothing of its tokens. */
-static void add_stopped(struct turn *t)
+static void add_stopped(struct turn *t, const struct model *m)
 {
     const struct model_usage u = {
         .prompt_tokens = tokens_of_ask(t->question),
         .completion_tokens = tokens_estimate(buf_str(&t->answer.text)),
     };
-    add_line(t, t->model, &u);
+    add_line(t, m, &u);
 }
 
 void bill_add(struct turn *t)
 {
-    bool unfinished = false; /* who was still in the row, or rested, was not asked */
     for (size_t i = 0; i < t->asked.n; i++) {
         const struct route_try *try = &t->asked.v[i];
-        bool ended = !try->rested && (try->ms || try->tries);
-        bool paid = try->usage.prompt_tokens > 0 || try->usage.completion_tokens > 0;
-        unfinished |= !ended && !try->rested && !try->why.kind;
-        /* Who refused, or never began, took no money. */
-        if (ended && paid && (try->why.kind == ERR_NONE || try->bytes || try->usage.known))
-            add_line(t, try->model, &try->usage);
+        /* Who was still in the row, or rested, was not asked. */
+        bool unfinished = !try->ms && !try->tries && !try->rested && !try->why.kind;
+        if (route_try_paid(try)) add_line(t, try->model, &try->usage);
+        if (t->stop != TURN_GOES_ON && unfinished) add_stopped(t, try->model);
     }
-    if (t->stop != TURN_GOES_ON && unfinished) add_stopped(t);
 }
 
 void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a)
 {
     if (a->text.n || a->usage.known) add_line(t, m, &a->usage);
+}
+
+int64_t bill_log(const struct turn *t, const struct route_log *log)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < log->n; i++) {
+        const struct route_try *try = &log->v[i];
+        int64_t cost = as_kept(price_cost(models_price(t->chat->models, try->model), &try->usage));
+        if (route_try_paid(try) && cost > 0) sum += cost;
+    }
+    return sum;
 }
 
 int64_t bill_sum(const struct turn *t)

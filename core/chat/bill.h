@@ -16,5 +16,8 @@ struct model_answer;
 void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a);
 /* JSON: [{"id", "provider", "model", "prompt", ..., "cost"}, ...], in the turn's arena. */
 struct str bill_json(struct turn *t);
+struct route_log;
+/* What is not on the bill yet, of a question that is still being asked: in nano. */
+int64_t bill_log(const struct turn *t, const struct route_log *log);
 /* All of it in nano; what has no price counts as nothing. */
 int64_t bill_sum(const struct turn *t);

@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/metric.h"
 #include "core/chat/bill.h"
+#include "core/chat/keeper.h"
 #include "core/chat/prompt.h"
 #include "core/chat/turn.h"
 #include "core/model/prices.h"
@@ -172,16 +173,20 @@ static int64_t longest_answer(const struct model *m, int64_t prompt)
     return m->context_tokens > prompt ? m->context_tokens - prompt : 0;
 }
 
+static int64_t estimate_of(struct turn *t, const struct model *m, struct str so_far)
+{
+    int64_t prompt = tokens_of_ask(turn_draft(t, m, so_far));
+    return price_estimate(models_price(t->chat->models, m), prompt, longest_answer(m, prompt));
+}
+
 /* The dearest model of the route decides. NULL: all have a price. */
-static const struct model *estimate(struct turn *t, int64_t *ret)
+static const struct model *estimate(struct turn *t, struct str so_far, int64_t *ret)
 {
     const struct route *route = turn_route(t);
     *ret = 0;
     for (size_t i = 0; i < route->n; i++) {
         const struct model *m = route->v[i];
-        const struct price *price = models_price(t->chat->models, m);
-        int64_t prompt = tokens_of_ask(turn_question(t, m, STR_NONE));
-        int64_t cost = price_estimate(price, prompt, longest_answer(m, prompt));
+        int64_t cost = estimate_of(t, m, so_far);
         if (cost == COST_UNKNOWN) return m;
         if (cost > *ret) *ret = cost;
     }
@@ -216,7 +221,7 @@ enum flow_rc budget_reserve(struct turn *t)
 {
     int64_t amount;
     if (!rows_of(t, &t->budget)) return FLOW_NEXT;
-    const struct model *unpriced = estimate(t, &amount);
+    const struct model *unpriced = estimate(t, STR_NONE, &amount);
     if (unpriced && prices_wait(t)) return FLOW_WAIT;
     if (unpriced) {
         turn_say(
@@ -234,20 +239,19 @@ enum flow_rc budget_reserve(struct turn *t)
     return FLOW_WAIT;
 }
 
-enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows)
+enum flow_rc budget_more(struct turn *t, struct op *op, struct str so_far,
+                         const struct model *beside, const struct route_log *log,
+                         struct pg_rows *rows)
 {
     int64_t amount;
-    const struct model *answers = t->model; /* the estimate asks for all of the route */
     if (uuid_is_nil(&t->reservation)) return FLOW_NEXT;
-    const struct model *unpriced = estimate(t, &amount);
-    t->model = answers;
-    if (unpriced) return FLOW_NEXT; /* the first question would not have been asked */
-    for (size_t i = 0; i < t->asked.n; i++) {
-        const struct route_try *try = &t->asked.v[i];
-        int64_t cost = price_cost(models_price(t->chat->models, try->model), &try->usage);
-        if (cost > 0) amount += cost;
-    }
-    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount + bill_sum(t),
+    /* Without a price the first question would not have been asked. */
+    if (estimate(t, so_far, &amount)) return FLOW_NEXT;
+    if (beside) amount += estimate_of(t, beside, so_far);
+    amount += bill_sum(t) + bill_log(t, &t->asked);
+    if (log) amount += bill_log(t, log);
+    pg_rows_done(rows);
+    store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount,
                          (int64_t)lease_ms(turn_route(t)), rows);
     return FLOW_WAIT;
 }
@@ -282,6 +286,14 @@ bool budget_reserved(struct turn *t)
     return false;
 }
 
+void budget_asked(struct turn *t, const struct model *m)
+{
+    if (uuid_is_nil(&t->reservation) || t->asked_noted) return;
+    t->asked_noted = true;
+    keeper_asked(t->chat, t->reservation, t->request.request, m->type ? m->type->name : "",
+                 m->name);
+}
+
 /* ---- after it ---- */
 
 enum flow_rc budget_settle(struct turn *t)
@@ -290,6 +302,12 @@ enum flow_rc budget_settle(struct turn *t)
     store_budget_settle(t->chat->store, &t->flow.op, t->reservation, &t->budget, bill_sum(t),
                         &t->rows);
     return FLOW_WAIT;
+}
+
+void budget_settle_late(struct turn *t)
+{
+    if (!uuid_is_nil(&t->reservation))
+        keeper_settle(t->chat, t->reservation, &t->budget, bill_sum(t));
 }
 
 static void alert(struct turn *t, int i)
@@ -313,6 +331,7 @@ void budget_settled(struct turn *t)
 {
     for (int i = 0; i < t->rows.n; i++) alert(t, i);
     t->reservation = (struct uuid){ .b = { 0 } };
+    t->asked_noted = false;
 }
 
 /* ---- /budget ---- */

@@ -1,7 +1,8 @@
 /*
  * budget - what may be spent: a person, a channel and all together, a day and a month (of UTC).
- * Money is set aside in PostgreSQL before a model is asked, and settled afterwards; a process that
- * dies gives it back when its lease runs out. Redis has no part in it.
+ * Money is set aside in PostgreSQL before a model is asked, and settled afterwards. Of a process
+ * that died it is given back when its lease runs out, unless a model was asked: then it counts as
+ * spent. Redis has no part in it.
  */
 #pragma once
 #include "core/base/conf.h"
@@ -25,7 +26,9 @@ struct budgets {
 enum err_kind budgets_read(struct conf_doc *doc, struct budgets *ret, struct err *why);
 void budgets_example(struct buf *to);
 
+struct model;
 struct pg_rows;
+struct route_log;
 struct turn;
 
 /* Steps of the turn: set aside before the question; FLOW_NEXT: no budget is touched. */
@@ -36,11 +39,21 @@ bool budget_waited(struct turn *t);
 bool budget_reserved(struct turn *t);
 /*
  * For one more question of the same answer, with what those before it cost.
- * FLOW_NEXT: no budget is touched. rows: some = the budget that it does not fit into.
+ * so_far  half an answer that it goes on with; "" = none
+ * beside  who is asked one at the same time; NULL = nobody
+ * log     of the question that is being asked, where it is not the turn's
+ * rows    of the turn or longer; some = the budget that it does not fit into
+ * FLOW_NEXT: no budget is touched.
  */
-enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows);
+enum flow_rc budget_more(struct turn *t, struct op *op, struct str so_far,
+                         const struct model *beside, const struct route_log *log,
+                         struct pg_rows *rows);
+/* A model is asked: noted in the background, once. */
+void budget_asked(struct turn *t, const struct model *m);
 /* After the question: what it cost takes the place of what was set aside. */
 enum flow_rc budget_settle(struct turn *t);
+/* That failed; the reply is kept now, and PostgreSQL there again. */
+void budget_settle_late(struct turn *t);
 /* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,
  * in the log. */
 void budget_settled(struct turn *t);

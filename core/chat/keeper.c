@@ -12,6 +12,7 @@
 #include "core/base/metric.h"
 #include "core/chat/turn.h"
 #include "core/net/redis.h"
+#include "core/store/budget.h"
 #include "core/store/conversation.h"
 #include "core/store/response.h"
 
@@ -265,6 +266,25 @@ void keeper_remember(struct chat *chat, const struct response_row *row)
     copy->model = arena_dup(&b->arena, row->model);
     copy->usage = arena_dup(&b->arena, row->usage);
     store_response_put(chat->store, &b->op, copy);
+}
+
+void keeper_asked(struct chat *chat, struct uuid reservation, struct uuid request,
+                  const char *provider, const char *model)
+{
+    struct background *b = background_new(chat);
+    store_budget_asked(chat->store, &b->op, reservation, request,
+                       arena_dup(&b->arena, str_of(provider)), arena_dup(&b->arena, str_of(model)));
+}
+
+void keeper_settle(struct chat *chat, struct uuid reservation, const struct budget_rows *rows,
+                   int64_t cost)
+{
+    struct background *b = background_new(chat);
+    struct budget_rows *copy = arena_new(&b->arena, struct budget_rows);
+    *copy = (struct budget_rows){ arena_dup(&b->arena, rows->scopes),
+                                  arena_dup(&b->arena, rows->periods),
+                                  arena_dup(&b->arena, rows->limits) };
+    store_budget_settle(chat->store, &b->op, reservation, copy, cost, NULL);
 }
 
 bool keeper_busy(const struct chat *chat)

@@ -5,6 +5,7 @@
 #pragma once
 #include "core/chat/chat.h"
 
+struct budget_rows;
 struct response_row;
 
 void keeper_open(struct chat *chat);
@@ -20,6 +21,12 @@ void keeper_requeue(struct chat *chat, struct uuid request, int attempt);
 void keeper_move(struct chat *chat, struct str channel, struct str from_place, struct str to_place);
 /* Keep an answer to be given again; `row` is copied. */
 void keeper_remember(struct chat *chat, const struct response_row *row);
+
+/* As store_budget_asked and store_budget_settle, in the background; copied. */
+void keeper_asked(struct chat *chat, struct uuid reservation, struct uuid request,
+                  const char *provider, const char *model);
+void keeper_settle(struct chat *chat, struct uuid reservation, const struct budget_rows *rows,
+                   int64_t cost);
 
 bool keeper_busy(const struct chat *chat); /* something of this is under way */
 

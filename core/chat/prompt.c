@@ -47,10 +47,13 @@ static struct model_message message_of(const struct context_entry *e)
                                    .text = e->text };
 }
 
-static int64_t history_room(const struct chat_conf *conf, const struct model *m, struct str system,
-                            struct str query)
+/* permille   of prompt_question: the window in tokens as they are estimated */
+static int64_t history_room(const struct chat_conf *conf, const struct model *m, int64_t permille,
+                            struct str system, struct str query)
 {
-    int64_t window = m->context_tokens - m->max_tokens - cost(system) - cost(query);
+    int64_t window = m->context_tokens - m->max_tokens;
+    if (permille) window = window * 1000 / permille;
+    window -= cost(system) + cost(query);
     return window < conf->history_tokens ? window : conf->history_tokens;
 }
 
@@ -90,7 +93,8 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
 {
     struct str system = str_of(conf->system_prompt), query = question->query;
     const struct pictures *pictures = question->pictures;
-    int64_t room = history_room(conf, m, system, query) - cost_of_tools(question);
+    int64_t room =
+        history_room(conf, m, question->permille, system, query) - cost_of_tools(question);
     if (question->so_far.n) room -= cost(question->so_far) + cost(STR(GO_ON));
     struct str summary = STR_NONE;
     if (question->summary.n) {

@@ -1,9 +1,9 @@
 /*
  * prompt - what the model is given: system prompt, as much history as fits, the question. Pure.
  *
- * Tokens are counted by tokens_estimate (core/model/model.h) and bounded by the smaller of
- * chat.history_tokens and what the model's window leaves after its answer. History is dropped from
- * the oldest, an exchange at a time.
+ * Tokens are estimated by tokens_estimate (core/model/model.h), corrected by what the model counted
+ * if it did, and bounded by the smaller of chat.history_tokens and what the model's window leaves
+ * after its answer. History is dropped from the oldest, an exchange at a time.
  */
 #pragma once
 #include "core/chat/turn.h"
@@ -24,6 +24,7 @@ struct prompt_question {
     const struct model_message *more; /* calls of tools and their results so far */
     size_t n_more;
     int64_t tools_tokens; /* what the definitions of the tools cost */
+    int64_t permille;     /* real tokens for a thousand estimated ones; 0 = not known */
 };
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
                                const struct context_read *context,

@@ -39,6 +39,8 @@ static void put_try(struct json_out *o, const struct turn *turn, const struct ro
         json_field_str(o, "why", str_of(t->why.msg));
     }
     json_field_bool(o, "rested", t->rested);
+    if (t->hedge) json_field_bool(o, "hedge", true);
+    if (t->lost) json_field_bool(o, "lost", true);
     if (!t->rested) {
         json_field_i64(o, "tries", t->tries);
         if (t->rounds > 1) json_field_i64(o, "rounds", t->rounds);
@@ -94,10 +96,15 @@ struct str receipt_make(struct turn *t)
                    str_of(log->replaced    ? "replaced"
                           : log->continued ? "continued"
                                            : ""));
+    if (log->no_money) json_field_bool(&o, "no_money", true);
     json_field_str(&o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
     json_field_i64(&o, "history_seen", (int64_t)t->history_seen);
     json_field_i64(&o, "history_left_out", (int64_t)t->history_left_out);
     json_field_i64(&o, "history_summarised", (int64_t)t->history_summarised);
+    if (t->counted.by == t->model) {
+        json_field_i64(&o, "counted", t->counted.tokens);
+        json_field_i64(&o, "estimated", t->counted.estimated);
+    }
     json_field_i64(&o, "pictures", (int64_t)(t->model->sees ? t->pictures.n : 0));
     json_field_i64(&o, "waited_ms", t->request.age_ms);
     json_field_i64(&o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
@@ -143,7 +150,7 @@ static void tell_usage(struct buf *to, struct json *usage)
 
 static void tell_try(struct buf *to, struct json *try)
 {
-    bool rested = false;
+    bool rested = false, lost = json_get(try, "lost") != NULL;
     struct str why = text(try, "why");
     json_get_bool(try, "rested", &rested);
     buf_addf(to, "\n- `%.*s` (%.*s)", STR_ARG(text(try, "model")), STR_ARG(text(try, "backend")));
@@ -151,7 +158,8 @@ static void tell_try(struct buf *to, struct json *try)
         buf_addf(to, " was not asked: %.*s", STR_ARG(why));
         return;
     }
-    buf_add_cstr(to, why.n ? " failed: `" : " answered: ");
+    if (json_get(try, "hedge")) buf_add_cstr(to, ", asked as well,");
+    buf_add_cstr(to, lost ? " was slower and was stopped: " : why.n ? " failed: `" : " answered: ");
     for (size_t i = 0; i < why.n; i++) buf_add_char(to, why.p[i] == '`' ? '\'' : why.p[i]);
     if (why.n) buf_add_cstr(to, "`; ");
     if (number(try, "first_token_ms")) {
@@ -197,11 +205,16 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     if (midway.n)
         buf_addf(to, "\n- half an answer stood there and was %.*s%s", STR_ARG(midway),
                  str_eq(midway, STR("continued")) ? " by the next model" : "");
+    if (json_get(receipt, "no_money"))
+        buf_add_cstr(to, "\n- nobody else was asked: a budget had no room for it");
     buf_addf(to, "\n- it saw %" PRId64 " earlier messages", number(receipt, "history_seen"));
     if (number(receipt, "history_left_out"))
         buf_addf(to, "; %" PRId64 " older ones did not fit", number(receipt, "history_left_out"));
     if (number(receipt, "history_summarised"))
         buf_add_cstr(to, "; what was before them is a summary");
+    if (number(receipt, "counted"))
+        buf_addf(to, "\n- its server counted %" PRId64 " tokens where %" PRId64 " were estimated",
+                 number(receipt, "counted"), number(receipt, "estimated"));
     if (number(receipt, "pictures"))
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
     tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));

@@ -122,7 +122,7 @@ static void find_key(struct turn *t)
 {
     char key[REUSE_KEY_MAX];
     const struct model *m = turn_route(t)->v[0];
-    if (reuse_key(m, turn_question(t, m, STR_NONE), scope_of(t), key))
+    if (reuse_key(m, turn_draft(t, m, STR_NONE), scope_of(t), key))
         t->reuse = (struct reuse){ .key = arena_dup(&t->arena, str_of(key)), .model = m };
 }
 

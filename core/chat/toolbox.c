@@ -141,7 +141,8 @@ static enum flow_rc ready_done(struct flow *f)
 static enum flow_rc money_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, &w->rows) : FLOW_NEXT;
+    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, STR_NONE, NULL, NULL, &w->rows)
+                                : FLOW_NEXT;
 }
 
 static enum flow_rc end_early(struct toolwork *w, const char *mark);
@@ -166,6 +167,12 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
 {
     struct toolwork *w = ctx;
     return w->asker.ask(w->asker.ctx, m, so_far);
+}
+
+static void on_count(void *ctx, const struct model *m, int64_t tokens)
+{
+    struct toolwork *w = ctx;
+    w->asker.on_count(w->asker.ctx, m, tokens);
 }
 
 /* What a round writes stands apart from what the one before it wrote. */
@@ -193,15 +200,31 @@ static void on_place(void *ctx, size_t place, uint64_t wait_ms)
     w->asker.on_place(w->asker.ctx, place, wait_ms);
 }
 
+/* What the rounds before cost stands in the turn's log, what this one does in ours. */
+static bool reserve_more(void *ctx, struct op *op, struct str so_far, const struct model *beside)
+{
+    struct toolwork *w = ctx;
+    return budget_more(w->t, op, so_far, beside, &w->log, &w->t->no_room) == FLOW_WAIT;
+}
+
+static bool reserved_more(void *ctx)
+{
+    struct toolwork *w = ctx;
+    return w->asker.reserved(w->asker.ctx);
+}
+
 static enum flow_rc ask_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
     struct turn *t = w->t;
     struct route_asker asker = w->asker; /* who asks, and who is told of the place in the row */
     asker.ask = question_for;
+    asker.on_count = w->asker.on_count ? on_count : NULL;
     asker.on_text = on_piece;
     asker.on_restart = on_restart;
     asker.on_place = w->asker.on_place ? on_place : NULL;
+    asker.reserve = w->asker.reserve ? reserve_more : NULL;
+    asker.reserved = reserved_more;
     asker.ctx = w;
     model_answer_done(&w->answer);
     w->answer = (struct model_answer){ .tries = 0 };
@@ -211,18 +234,27 @@ static enum flow_rc ask_start(struct flow *f)
     return FLOW_WAIT;
 }
 
+static bool is_like(const struct route_try *a, const struct route_try *b)
+{
+    return a->model == b->model && a->why.kind == b->why.kind && a->hedge == b->hedge &&
+           a->lost == b->lost;
+}
+
 /* The line of all rounds that this one belongs to; NULL: no room for another. */
 static struct route_try *line_of(struct route_log *all, const struct route_try *t)
 {
     bool ended =
         t->rested || t->ms || t->tries; /* else it was stopped: the bill tells them apart */
     for (size_t i = 0; i < all->n && ended; i++)
-        if (all->v[i].model == t->model && all->v[i].why.kind == t->why.kind) return &all->v[i];
-    if (all->n == ROUTE_MODELS_MAX) return NULL;
+        if (is_like(&all->v[i], t)) return &all->v[i];
+    if (all->n == ROUTE_LINES_MAX) return NULL;
     struct route_try *line = &all->v[all->n++];
-    *line = (struct route_try){
-        .model = t->model, .why = t->why, .rested = t->rested, .usage = { .known = true }
-    };
+    *line = (struct route_try){ .model = t->model,
+                                .why = t->why,
+                                .rested = t->rested,
+                                .hedge = t->hedge,
+                                .lost = t->lost,
+                                .usage = { .known = true } };
     return line;
 }
 
@@ -242,6 +274,7 @@ static void note_lines(struct toolwork *w)
     }
     log->replaced = log->replaced || w->log.replaced;
     log->continued = log->continued || w->log.continued;
+    log->no_money = log->no_money || w->log.no_money;
 }
 
 static void note_round(struct toolwork *w)

@@ -475,10 +475,22 @@ static void on_restart(void *ctx)
     editor_restart(&((struct turn *)ctx)->editor);
 }
 
-const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far)
+static struct context_read past_of(const struct turn *t)
 {
     struct context_read past = t->context;
     if (t->anew && past.n >= 2) past.n -= 2;
+    return past;
+}
+
+/* Up: what is counted for must fit. */
+static int64_t permille_of(const struct counted *c, const struct model *m)
+{
+    return c->by == m ? (c->tokens * 1000 + c->estimated - 1) / c->estimated : 0;
+}
+
+static struct model_ask *question_build(struct turn *t, const struct model *m, struct str so_far)
+{
+    const struct context_read past = past_of(t);
     const struct prompt_question question = {
         .query = t->query,
         .pictures = &t->pictures,
@@ -488,15 +500,28 @@ const struct model_ask *turn_question(struct turn *t, const struct model *m, str
         .more = toolbox_messages(t, m),
         .n_more = t->toolbox.n,
         .tools_tokens = m->tools ? t->toolbox.tokens : 0,
+        .permille = permille_of(&t->counted, m),
     };
-    t->model = m;
     struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
     ask->tools = t->toolbox.tools;
     ask->n_tools = m->tools ? t->toolbox.n_tools : 0;
+    return ask;
+}
+
+const struct model_ask *turn_draft(struct turn *t, const struct model *m, struct str so_far)
+{
+    return question_build(t, m, so_far);
+}
+
+const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far)
+{
+    const struct context_read past = past_of(t);
+    struct model_ask *ask = question_build(t, m, so_far);
+    t->model = m;
     t->history_seen = 0;
     for (size_t i = 0; i < ask->n_messages; i++)
         t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
-    t->history_seen -= 1 + question.n_more + (so_far.n ? 2 : 0); /* all but what is asked now */
+    t->history_seen -= 1 + t->toolbox.n + (so_far.n ? 2 : 0); /* all but what is asked now */
     t->history_summarised = 0;
     for (size_t i = 0; i < past.n && t->request.summary.n; i++)
         t->history_summarised += past.entries[i].ordinal <= t->request.summary_until;
@@ -505,9 +530,27 @@ const struct model_ask *turn_question(struct turn *t, const struct model *m, str
     return ask;
 }
 
+static void on_count(void *ctx, const struct model *m, int64_t tokens)
+{
+    struct turn *t = ctx;
+    t->counted = (struct counted){ m, tokens, tokens_of_ask(t->question) };
+}
+
 static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
 {
+    budget_asked(ctx, m);
     return turn_question(ctx, m, so_far);
+}
+
+static bool reserve_more(void *ctx, struct op *op, struct str so_far, const struct model *beside)
+{
+    struct turn *t = ctx;
+    return budget_more(t, op, so_far, beside, NULL, &t->no_room) == FLOW_WAIT;
+}
+
+static bool reserved_more(void *ctx)
+{
+    return ((struct turn *)ctx)->no_room.n == 0;
 }
 
 static enum flow_rc ask_start(struct flow *f)
@@ -515,12 +558,16 @@ static enum flow_rc ask_start(struct flow *f)
     struct turn *t = of_flow(f);
     if (t->stop == TURN_STOPPED) return stopped(t);
     t->asked_ms = clock_ms();
+    t->model = turn_route(t)->v[0]; /* of whom a failure before the first question is told */
     char user[UUID_TEXT_MAX];
     uuid_text(&t->request.user, user);
     const struct route_asker asker = { .ask = question_for,
+                                       .on_count = on_count,
                                        .on_text = on_piece,
                                        .on_restart = on_restart,
                                        .on_place = on_place,
+                                       .reserve = reserve_more,
+                                       .reserved = reserved_more,
                                        .ctx = t,
                                        .channel = str_of(t->channel->name),
                                        .person = arena_dup(&t->arena, str_of(user)) };
@@ -553,6 +600,9 @@ static const char *answer_mark(const struct turn *t)
 {
     if (t->stop == TURN_STOPPED) return "_(stopped)_";
     if (t->toolbox.mark) return t->toolbox.mark;
+    if (t->asked.no_money)
+        return "_(the model failed here, and a budget has no room for another one; `/budget` tells "
+               "which one)_";
     if (t->answer.finish == MODEL_CUT) return "_(the connection to the model broke here)_";
     return t->answer.finish == MODEL_LENGTH ? "_(cut: the model's length limit)_" : "";
 }
@@ -590,7 +640,12 @@ static enum flow_rc ask_failed(struct flow *f)
         return ask_done(f);
     }
     bill_add(t);
-    if (why->kind == ERR_LIMIT && why->retry_after_ms > 0) {
+    if (t->asked.no_money) {
+        turn_say(t,
+                 "The model %s failed, and a budget has no room for another one; `/budget` "
+                 "tells which one.",
+                 t->model->name);
+    } else if (why->kind == ERR_LIMIT && why->retry_after_ms > 0) {
         char wait[CLOCK_SPAN_MAX];
         clock_span(why->retry_after_ms, wait);
         turn_say(t, "The model %s is over its limit. Please try again in %s.", t->model->name,
@@ -631,8 +686,7 @@ static enum flow_rc charge_done(struct flow *f)
     return FLOW_NEXT;
 }
 
-/* The reservation is given back when its lease ends, and nothing counts as spent: an answer is not
- * held back for that. */
+/* Settled after the reply is kept; an answer is not held back for that. */
 static enum flow_rc charge_failed(struct flow *f)
 {
     log_warn("budget", "not settled", "turn=%s why=%s", of_flow(f)->id,
@@ -702,6 +756,7 @@ static enum flow_rc keep_done(struct flow *f)
     t->message_count = (int)pg_rows_i64(&t->rows, 0, 1);
     if (!t->notice && t->reply.n > 0) context_grew(t);
     reuse_keep(t);
+    budget_settle_late(t);
     if (t->reply.n == 0) {
         t->done = t->more = true; /* what waits behind it is for the next claim to find out */
         return FLOW_STOP;
@@ -758,6 +813,7 @@ static void turn_end(struct flow *f)
     editor_done(&t->editor);
     model_answer_done(&t->answer);
     model_answer_done(&t->summary);
+    pg_rows_done(&t->no_room);
     pg_rows_done(&t->rows);
     pg_rows_done(&t->claim_rows);
     arena_done(&t->arena);

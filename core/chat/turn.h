@@ -57,6 +57,10 @@ struct turn {
     struct model_answer summary;      /* of the older half, when it is time; see compact.h */
     int64_t compacting;               /* up to which message; 0 = nothing */
     const struct model_ask *question; /* as the model got it that was asked last */
+    struct counted {                  /* the last one whose tokens the model counted */
+        const struct model *by;
+        int64_t tokens, estimated;
+    } counted;
     struct toolbox toolbox;
     struct permit {       /* the answer to a question of an earlier turn */
         struct str saved; /* by permit_save; "" = none */
@@ -75,6 +79,8 @@ struct turn {
     struct budget_rows budget;
     struct uuid reservation; /* nil = nothing is set aside */
     bool set_aside;          /* at least for the first question */
+    bool asked_noted;        /* that the question went out */
+    struct pg_rows no_room;  /* the budget that a further one does not fit into */
     int price_waits;
     bool waits_for_prices;
     size_t history_seen, history_summarised, history_left_out; /* messages */
@@ -119,6 +125,8 @@ const struct route *turn_route(const struct turn *t);
 
 /* The question as a model can take it. so_far: half an answer to go on with; "" = none. */
 const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far);
+/* The same for who only wants to know what it would be: the model is not asked it. */
+const struct model_ask *turn_draft(struct turn *t, const struct model *m, struct str so_far);
 
 /* Its line in the log, and its metrics. From the turn's end. */
 void turn_log(const struct turn *t);

@@ -220,15 +220,23 @@ static void put_options(struct json_out *o, const struct anthropic *m, const str
     if (m->stream) json_field_bool(o, "stream", true);
 }
 
+static enum err_kind post(const struct anthropic *m, const char *path, bool stream,
+                          const struct buf *body, struct arena *arena, struct http_request *rq,
+                          struct err *why)
+{
+    const struct http_header headers[] = {
+        { STR("Accept"), str_of(stream ? "text/event-stream" : "") },
+        { STR("x-api-key"), str_of(m->remote.api_key) },
+        { STR("anthropic-version"), str_of(versions[m->version]) },
+    };
+    return remote_post(&m->remote.base, path, headers, sizeof(headers) / sizeof(*headers), body,
+                       arena, rq, why);
+}
+
 static enum err_kind encode(const struct model *base, const struct model_ask *ask,
                             struct arena *arena, struct http_request *rq, struct err *why)
 {
     const struct anthropic *m = of(base);
-    const struct http_header headers[] = {
-        { STR("Accept"), str_of(m->stream ? "text/event-stream" : "") },
-        { STR("x-api-key"), str_of(m->remote.api_key) },
-        { STR("anthropic-version"), str_of(versions[m->version]) },
-    };
     _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
     json_open(&o, '{');
@@ -237,8 +245,28 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     put_tools(&o, ask);
     put_options(&o, m, ask);
     json_close(&o, '}');
-    return remote_post(base, "/messages", headers, sizeof(headers) / sizeof(*headers), &body, arena,
-                       rq, why);
+    return post(m, "/messages", m->stream, &body, arena, rq, why);
+}
+
+/* https://platform.claude.com/docs/en/build-with-claude/token-counting */
+static enum err_kind count_encode(const struct model *base, const struct model_ask *ask,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct anthropic *m = of(base);
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_field_str(&o, "model", str_of(model_id(base)));
+    put_messages(&o, ask, arena);
+    put_tools(&o, ask);
+    if (m->thinking != THINKING_DEFAULT) put_type(&o, "thinking", thinking_words[m->thinking]);
+    json_close(&o, '}');
+    return post(m, "/messages/count_tokens", false, &body, arena, rq, why);
+}
+
+static bool count_read(struct json *doc, int64_t *ret)
+{
+    return json_get_i64(doc, "input_tokens", ret);
 }
 
 /* ---- errors ---- */
@@ -542,4 +570,6 @@ const struct model_type model_anthropic = {
     .decode = decode,
     .decoder_free = decoder_free,
     .refusal = refusal,
+    .count_encode = count_encode,
+    .count_read = count_read,
 };

@@ -11,6 +11,7 @@
 #include "core/base/metric.h"
 #include "core/base/utf8.h"
 #include "core/loop/flow.h"
+#include "core/model/hedge.h"
 #include "core/model/kept.h"
 #include "core/model/models.h"
 #include "core/model/policy.h"
@@ -117,6 +118,7 @@ static void call_show(struct call *c, struct str piece)
     if (!a->text.n) {
         a->first_token_ms = elapsed_ms(c);
         metric_observe_ms(&first_piece, a->first_token_ms);
+        hedge_saw(c->models, c->m, a->first_token_ms);
     }
     compare(c, piece);
     buf_add(&a->text, piece);
@@ -236,10 +238,11 @@ static bool call_again(struct call *c, const struct err *why)
 static enum flow_rc call_judge(struct call *c, struct err *why)
 {
     timer_clear(c->models->loop, &c->timer);
+    if (!c->op) return call_through(c); /* the answer is gone with whoever wanted it */
     if (c->full) c->sink.finish = MODEL_LENGTH;
     /* The answer was complete before whatever came then. */
     bool complete = c->sink.ended && !c->crowded && (c->answer->text.n || c->answer->n_calls);
-    if (!c->op || c->full || complete) return call_through(c);
+    if (c->full || complete) return call_through(c);
     if (why->kind == ERR_NONE && check_answer(c, why) == ERR_NONE) return call_through(c);
     if (!call_again(c, why)) return call_end(c, why);
     metric_add(&retries, 1);

@@ -256,22 +256,30 @@ static void put_options(struct json_out *o, const struct gemini *m, const struct
 }
 
 /* A model may be configured as the list of models names it ("models/..."), and a tuned one must. */
-static const char *path_of(const struct gemini *m, struct arena *arena)
+static struct str full_name(const struct gemini *m, struct arena *arena)
 {
     const char *id = model_id(&m->remote.base);
-    return arena_printf(arena, "/%s%s:%s", strchr(id, '/') ? "" : "models/", id,
-                        m->stream ? "streamGenerateContent?alt=sse" : "generateContent")
-        .p;
+    return arena_printf(arena, "%s%s", strchr(id, '/') ? "" : "models/", id);
+}
+
+static enum err_kind post(const struct gemini *m, const char *verb, bool stream,
+                          const struct buf *body, struct arena *arena, struct http_request *rq,
+                          struct err *why)
+{
+    const struct http_header headers[] = {
+        { STR("Accept"), str_of(stream ? "text/event-stream" : "") },
+        { STR("x-goog-api-key"), str_of(m->remote.api_key) },
+    };
+    struct str path = arena_printf(arena, "/%.*s:%s", STR_ARG(full_name(m, arena)), verb);
+    return remote_post(&m->remote.base, path.p, headers, sizeof(headers) / sizeof(*headers), body,
+                       arena, rq, why);
 }
 
 static enum err_kind encode(const struct model *base, const struct model_ask *ask,
                             struct arena *arena, struct http_request *rq, struct err *why)
 {
     const struct gemini *m = of(base);
-    const struct http_header headers[] = {
-        { STR("Accept"), str_of(m->stream ? "text/event-stream" : "") },
-        { STR("x-goog-api-key"), str_of(m->remote.api_key) },
-    };
+    const char *verb = m->stream ? "streamGenerateContent?alt=sse" : "generateContent";
     _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
     json_open(&o, '{');
@@ -279,8 +287,31 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     put_tools(&o, ask);
     put_options(&o, m, ask);
     json_close(&o, '}');
-    return remote_post(base, path_of(m, arena), headers, sizeof(headers) / sizeof(*headers), &body,
-                       arena, rq, why);
+    return post(m, verb, m->stream, &body, arena, rq, why);
+}
+
+/* As a whole request, or the system's text and the tools would not count.
+ * https://ai.google.dev/api/tokens */
+static enum err_kind count_encode(const struct model *base, const struct model_ask *ask,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct gemini *m = of(base);
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_key(&o, "generateContentRequest");
+    json_open(&o, '{');
+    json_field_str(&o, "model", full_name(m, arena));
+    put_contents(&o, m, ask, arena);
+    put_tools(&o, ask);
+    json_close(&o, '}');
+    json_close(&o, '}');
+    return post(m, "countTokens", false, &body, arena, rq, why);
+}
+
+static bool count_read(struct json *doc, int64_t *ret)
+{
+    return json_get_i64(doc, "totalTokens", ret);
 }
 
 /* ---- errors ---- */
@@ -504,4 +535,6 @@ const struct model_type model_gemini = {
     .refusal = refusal,
     .embed_encode = gemini_embed_encode,
     .embed_read = gemini_embed_read,
+    .count_encode = count_encode,
+    .count_read = count_read,
 };

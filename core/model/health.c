@@ -166,6 +166,12 @@ uint32_t health_rest_ms(struct models *models, const struct model *m)
     return 0;
 }
 
+bool health_is_well(struct models *models, const struct model *m)
+{
+    const struct patient *p = patient_of(models->health, m);
+    return !p || !p->until_ms;
+}
+
 void health_worked(struct models *models, const struct model *m, uint32_t ms)
 {
     struct patient *p = patient_of(models->health, m);

@@ -23,6 +23,8 @@ void models_share_health(struct models *models, struct redis *redis, struct stor
 /* How long it still rests; 0 = it may be asked. Then, after a rest, only who asked first gets the 0
  * until the outcome is known. */
 uint32_t health_rest_ms(struct models *models, const struct model *m);
+/* It does not rest, and no outcome after a rest is waited for: nothing changes by asking this. */
+bool health_is_well(struct models *models, const struct model *m);
 /* The outcome of a question. */
 void health_worked(struct models *models, const struct model *m, uint32_t ms);
 void health_failed(struct models *models, const struct model *m, const struct err *why);

@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/model/gate.h"
 #include "core/model/health.h"
+#include "core/model/hedge.h"
 #include "core/model/models.h"
 #include "core/model/prices.h"
 #include "core/model/types.h"
@@ -16,6 +17,8 @@ const struct model_type *const model_types[] = {
     NULL,
 };
 
+static const char *const count_words[] = { "estimate", "exact", NULL };
+
 const struct conf_field model_fields[] = {
     { "name", CONF_STR, offsetof(struct model, name),
       .help = "What people call it: /model NAME. The first of the list is the default." },
@@ -26,6 +29,9 @@ const struct conf_field model_fields[] = {
     { "max_tokens", CONF_INT, offsetof(struct model, max_tokens), .def = "4096", .min = 0,
       .max = 10000000,
       .help = "The longest answer, what it thinks included; 0 = what the server allows." },
+    { "count", CONF_ENUM, offsetof(struct model, count), .def = "estimate", .words = count_words,
+      .help = "Tokens of a question: estimated, or counted by the server where it can and the "
+              "window is nearly full. Of type openai, vLLM and llama.cpp can." },
     { "sees", CONF_BOOL, offsetof(struct model, sees), .def = "false",
       .help = "It can look at pictures." },
     { "tools", CONF_BOOL, offsetof(struct model, tools), .def = "true",
@@ -148,6 +154,10 @@ static enum err_kind model_configure(struct models *models, struct conf_group *g
         key = "embeds";
         kind = err_set(why, ERR_CONF, "the type \"%s\" makes no vectors", type->name);
     }
+    if (kind == ERR_NONE && m->count == MODEL_COUNTS && !type->count_encode) {
+        key = "count";
+        kind = err_set(why, ERR_CONF, "the type \"%s\" does not count", type->name);
+    }
     if (kind != ERR_NONE) return conf_blame(models->doc, g, key, why);
     models_add(models, m);
     return ERR_NONE;
@@ -196,6 +206,7 @@ void models_close(struct models *models)
     op_cancel(&models->probe);
     health_free(models->health);
     gates_free(models->gates);
+    hedges_free(models->hedges);
     prices_free(models->prices);
     http_reply_done(&models->probe_reply);
     for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);

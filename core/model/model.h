@@ -118,6 +118,11 @@ struct model_type {
     enum err_kind (*embed_encode)(const struct model *m, const struct str *texts, size_t n,
                                   struct arena *arena, struct http_request *rq, struct err *why);
     enum err_kind (*embed_read)(struct json *doc, struct vectors *to, struct err *why);
+    /* The question to a server how many tokens an ask has; NULL = it does not count. False: the
+     * answer has no number. Refusals are read by refusal, too. */
+    enum err_kind (*count_encode)(const struct model *m, const struct model_ask *ask,
+                                  struct arena *arena, struct http_request *rq, struct err *why);
+    bool (*count_read)(struct json *doc, int64_t *ret);
     bool is_local; /* it costs nothing unless somebody says so */
     /* Instead of all of the above but check: an answer made in the process, written in pieces by
      * ask.c (demo). */
@@ -132,6 +137,7 @@ struct model {
     const char *model; /* what the backend calls it; "" = name */
     const char *input_price, *output_price, *cached_price, *price_as; /* see prices.h */
     int64_t context_tokens, max_tokens;
+    int count; /* enum model_counts */
     int64_t connect_ms, first_token_ms, idle_ms, total_ms;
     bool sees;           /* it can look at pictures */
     bool tools;          /* it can call tools */
@@ -141,6 +147,7 @@ struct model {
     bool embeds;         /* it makes vectors, and cannot chat */
     int64_t dimensions;  /* of its vectors, where they can be chosen; 0 = the model's own */
 };
+enum model_counts { MODEL_ESTIMATES, MODEL_COUNTS };
 extern const struct conf_field model_fields[]; /* the common ones */
 /* What the backend calls it. */
 static inline const char *model_id(const struct model *m)
@@ -211,6 +218,16 @@ void model_answer_done(struct model_answer *a);
 void model_ask(struct models *models, const struct model *m, struct op *op,
                const struct model_ask *ask, void (*on_text)(void *ctx, struct str piece), void *ctx,
                struct model_answer *ret);
+
+/*
+ * Have the server count the tokens of a question, within some seconds.
+ * m      its type has count_encode
+ * ask    borrowed until the op ends
+ * ret    set on success, > 0
+ * op     fails as model_ask does, and the estimate has to do
+ */
+void model_count(struct models *models, const struct model *m, struct op *op,
+                 const struct model_ask *ask, int64_t *ret);
 
 #define MODEL_TEXTS_MAX 128 /* at once */
 

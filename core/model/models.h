@@ -9,6 +9,7 @@
 
 struct gate;
 struct health;
+struct hedges;
 struct prices;
 
 struct models {
@@ -23,6 +24,7 @@ struct models {
     size_t n_routes;
     struct gate *gates;
     struct health *health;
+    struct hedges *hedges;
     struct prices *prices;
     const struct model *embedders[MODELS_MAX];
     size_t n_embedders;

@@ -208,6 +208,59 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     return post(m, "/chat/completions", m->stream, &body, arena, rq, why);
 }
 
+/* ---- the count ---- */
+
+/* For llama.cpp, which knows texts only: the names of the roles stand for its template. */
+static void put_content_of_all(struct json_out *o, const struct model_ask *ask)
+{
+    static const char *const roles[] = { "system", "user", "assistant", "tool" };
+    _cleanup_(buf_done) struct buf all = BUF_INIT(REMOTE_BODY_MAX);
+    for (size_t i = 0; i < ask->n_messages; i++) {
+        const struct model_message *msg = &ask->messages[i];
+        buf_addf(&all, "<%s>\n%.*s\n", roles[msg->role], STR_ARG(msg->text));
+        for (size_t k = 0; k < msg->n_calls; k++)
+            buf_addf(&all, "%.*s %.*s\n", STR_ARG(msg->calls[k].name),
+                     STR_ARG(msg->calls[k].arguments));
+    }
+    for (size_t i = 0; i < ask->n_tools; i++)
+        buf_addf(&all, "%.*s %.*s\n%.*s\n", STR_ARG(ask->tools[i].name),
+                 STR_ARG(ask->tools[i].description), STR_ARG(ask->tools[i].schema));
+    json_field_str(o, "content", buf_str(&all));
+}
+
+/*
+ * /tokenize stands beside /v1. vLLM takes the messages and overlooks `content`, llama.cpp the other
+ * way round. https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html,
+ * https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+ */
+static enum err_kind count_encode(const struct model *base, const struct model_ask *ask,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    struct openai m = *of(base);
+    struct str url = str_of(m.remote.base_url);
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_field_str(&o, "model", str_of(model_id(base)));
+    put_messages(&o, ask, arena);
+    remote_put_tools(&o, ask);
+    put_content_of_all(&o, ask);
+    json_field_bool(&o, "add_special", true);
+    json_close(&o, '}');
+    while (str_ends(url, STR("/"))) url.n--;
+    if (str_ends(url, STR("/v1"))) url.n -= 3;
+    m.remote.base_url = arena_cstr(arena, url);
+    return post(&m, "/tokenize", false, &body, arena, rq, why);
+}
+
+/* {"count":12,"tokens":[...]}, or the tokens alone. */
+static bool count_read(struct json *doc, int64_t *ret)
+{
+    if (json_get_i64(doc, "count", ret)) return true;
+    *ret = (int64_t)json_length(json_get(doc, "tokens"));
+    return *ret > 0;
+}
+
 /* ---- the answer ---- */
 
 /* "text", or as Mistral writes it [{"type":"text","text":"..."}], thoughts among them. */
@@ -412,4 +465,6 @@ const struct model_type model_openai = {
     .refusal = refusal_of,
     .embed_encode = embed_encode,
     .embed_read = embed_read,
+    .count_encode = count_encode,
+    .count_read = count_read,
 };

@@ -152,6 +152,15 @@ static void put_tools(struct json_out *o, const struct model_ask *ask)
     json_close(o, ']');
 }
 
+static void put_effort(struct json_out *o, const struct responses *m)
+{
+    if (!*m->reasoning_effort) return;
+    json_key(o, "reasoning");
+    json_open(o, '{');
+    json_field_str(o, "effort", str_of(m->reasoning_effort));
+    json_close(o, '}');
+}
+
 static void put_options(struct json_out *o, const struct responses *m, const struct model_ask *ask)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
@@ -161,12 +170,7 @@ static void put_options(struct json_out *o, const struct responses *m, const str
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }
-    if (*m->reasoning_effort) {
-        json_key(o, "reasoning");
-        json_open(o, '{');
-        json_field_str(o, "effort", str_of(m->reasoning_effort));
-        json_close(o, '}');
-    }
+    put_effort(o, m);
     if (m->keep_reasoning) {
         json_key(o, "include");
         json_put_raw(o, STR("[\"reasoning.encrypted_content\"]"));
@@ -174,17 +178,25 @@ static void put_options(struct json_out *o, const struct responses *m, const str
     if (m->stream) json_field_bool(o, "stream", true);
 }
 
-static enum err_kind encode(const struct model *base, const struct model_ask *ask,
-                            struct arena *arena, struct http_request *rq, struct err *why)
+static enum err_kind post(const struct responses *m, const char *path, bool stream,
+                          const struct buf *body, struct arena *arena, struct http_request *rq,
+                          struct err *why)
 {
-    const struct responses *m = of(base);
     const char *key = m->remote.api_key;
     const struct http_header headers[] = {
-        { STR("Accept"), str_of(m->stream ? "text/event-stream" : "") },
+        { STR("Accept"), str_of(stream ? "text/event-stream" : "") },
         { STR("Authorization"), *key ? arena_printf(arena, "Bearer %s", key) : STR_NONE },
         { STR("OpenAI-Organization"), str_of(m->organization) },
         { STR("OpenAI-Project"), str_of(m->project) },
     };
+    return remote_post(&m->remote.base, path, headers, sizeof(headers) / sizeof(*headers), body,
+                       arena, rq, why);
+}
+
+static enum err_kind encode(const struct model *base, const struct model_ask *ask,
+                            struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct responses *m = of(base);
     _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
     json_open(&o, '{');
@@ -193,8 +205,28 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     put_tools(&o, ask);
     put_options(&o, m, ask);
     json_close(&o, '}');
-    return remote_post(base, "/responses", headers, sizeof(headers) / sizeof(*headers), &body,
-                       arena, rq, why);
+    return post(m, "/responses", m->stream, &body, arena, rq, why);
+}
+
+/* https://platform.openai.com/docs/api-reference/responses/input-tokens */
+static enum err_kind count_encode(const struct model *base, const struct model_ask *ask,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct responses *m = of(base);
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_field_str(&o, "model", str_of(model_id(base)));
+    put_input(&o, ask, arena);
+    put_tools(&o, ask);
+    put_effort(&o, m);
+    json_close(&o, '}');
+    return post(m, "/responses/input_tokens", false, &body, arena, rq, why);
+}
+
+static bool count_read(struct json *doc, int64_t *ret)
+{
+    return json_get_i64(doc, "input_tokens", ret);
 }
 
 /* ---- the answer: items ---- */
@@ -445,4 +477,6 @@ const struct model_type model_responses = {
     .decode = decode,
     .decoder_free = decoder_free,
     .refusal = refusal_of,
+    .count_encode = count_encode,
+    .count_read = count_read,
 };

@@ -7,11 +7,13 @@
 #include "core/loop/flow.h"
 #include "core/model/gate.h"
 #include "core/model/health.h"
+#include "core/model/hedge.h"
 #include "core/model/policy.h"
 
+#define NEARLY_FULL       70    /* percent of the window */
 #define DEADLINE_SLACK_MS 10000 /* each model has deadlines of its own, which know more */
 
-enum { STEP_PICK, STEP_GATE, STEP_ASK, STEP_N };
+enum { STEP_MONEY, STEP_PICK, STEP_COUNT, STEP_GATE, STEP_ASK, STEP_N };
 
 struct routing {
     struct flow flow;
@@ -23,9 +25,11 @@ struct routing {
     struct route_log *log;
     uint64_t began_ms, try_began_ms, longest_ms;
     struct gate_ticket ticket;
-    size_t next;  /* of the route */
-    bool resting; /* who rests is asked, too: there is nobody else */
-    bool showing; /* a piece is on its way to the asker, who may cancel */
+    int64_t n_tokens;   /* of the question, counted */
+    struct err failure; /* of the last one asked */
+    size_t next;        /* of the route */
+    bool resting;       /* who rests is asked, too: there is nobody else */
+    bool showing;       /* a piece is on its way to the asker, who may cancel */
 };
 
 static struct metric failovers[] = {
@@ -40,7 +44,8 @@ static struct routing *of_flow(struct flow *f)
     return container_of(f, struct routing, flow);
 }
 
-static enum flow_rc try_failed(struct routing *r, const struct err *failure);
+static enum flow_rc try_failed(struct routing *r, const struct model_answer *a,
+                               const struct err *failure);
 
 static struct route_try *last_try(struct routing *r)
 {
@@ -54,11 +59,89 @@ static struct route_try *add_try(struct routing *r, const struct model *m)
     return t;
 }
 
+static struct str so_far(const struct routing *r)
+{
+    return r->log->continued ? buf_str(&r->answer->text) : STR_NONE;
+}
+
+/* ---- money: who goes on after one that is paid for has to fit in, too ---- */
+
+bool route_try_paid(const struct route_try *t)
+{
+    bool ended = !t->rested && (t->ms || t->tries);
+    bool used = t->usage.prompt_tokens > 0 || t->usage.completion_tokens > 0;
+    return ended && used && (t->why.kind == ERR_NONE || t->bytes || t->usage.known);
+}
+
+static bool is_midway(const struct routing *r)
+{
+    return r->answer->text.n > 0;
+}
+
+/* Half an answer stands there. */
+static void hand_over_midway(struct routing *r)
+{
+    metric_add(&failovers[1], 1);
+    if (r->route->midway == ROUTE_CONTINUE) {
+        r->log->continued = true;
+        return;
+    }
+    r->log->replaced = true;
+    r->asker.on_restart(r->asker.ctx);
+}
+
+static enum flow_rc hand_over(struct routing *r)
+{
+    log_warn("model", "failed, asking another one", "model=%s next=%s kind=%s midway=%d why=%s",
+             last_try(r)->model->name, r->route->v[r->next]->name, err_rule(r->failure.kind)->name,
+             is_midway(r), log_quote(str_of(r->failure.msg)));
+    if (is_midway(r))
+        hand_over_midway(r);
+    else
+        metric_add(&failovers[0], 1);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc money_start(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    if (r->log->n == 0) return FLOW_NEXT; /* for the first one the asker has seen to it */
+    bool goes_on = is_midway(r) && r->route->midway == ROUTE_CONTINUE;
+    struct str half = goes_on ? buf_str(&r->answer->text) : STR_NONE;
+    if (!r->asker.reserve || !route_try_paid(last_try(r)) ||
+        !r->asker.reserve(r->asker.ctx, &f->op, half, NULL))
+        return hand_over(r);
+    op_extend(r->op, r->longest_ms);
+    return FLOW_WAIT;
+}
+
+/* What is there is kept, and the failure is told. */
+static enum flow_rc stay(struct routing *r)
+{
+    r->log->no_money = true;
+    r->flow.err = r->failure;
+    return FLOW_STOP;
+}
+
+static enum flow_rc money_done(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    return r->asker.reserved(r->asker.ctx) ? hand_over(r) : stay(r);
+}
+
+static enum flow_rc money_failed(struct flow *f)
+{
+    log_warn("model", "no money set aside, asking nobody else", "why=%s",
+             log_quote(str_of(f->op.err.msg)));
+    return stay(of_flow(f));
+}
+
 /* ---- pick: the next one that does not rest ---- */
 
 static enum flow_rc pick_start(struct flow *f)
 {
     struct routing *r = of_flow(f);
+    size_t next = r->next, n = r->log->n;
     for (; r->next < r->route->n; r->next++) {
         const struct model *m = r->route->v[r->next];
         uint32_t rest_ms = r->resting ? 0 : health_rest_ms(r->models, m);
@@ -68,10 +151,44 @@ static enum flow_rc pick_start(struct flow *f)
         err_set(&t->why, ERR_IO, "it failed a moment ago and rests");
         t->why.retry_after_ms = rest_ms;
     }
-    /* All rest: better a try than nothing. */
+    /* All rest that are left: better a try than nothing. */
     r->resting = true;
-    r->next = 0;
-    r->log->n = 0;
+    r->next = next;
+    r->log->n = n;
+    return FLOW_NEXT;
+}
+
+/* ---- count: what the server says, where an estimate may be wrong by too much ---- */
+
+/* Tokenizers of today make up to two fifths more of a text than is estimated: with less than this
+ * there is room all the same. */
+static bool count_matters(const struct model *m, const struct model_ask *ask)
+{
+    int64_t room = m->context_tokens - m->max_tokens;
+    return tokens_of_ask(ask) * 100 > room * NEARLY_FULL;
+}
+
+static enum flow_rc count_start(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    const struct model *m = r->route->v[r->next];
+    if (m->count != MODEL_COUNTS || !r->asker.on_count) return FLOW_NEXT;
+    const struct model_ask *ask = r->asker.ask(r->asker.ctx, m, so_far(r));
+    if (!count_matters(m, ask)) return FLOW_NEXT;
+    model_count(r->models, m, &f->op, ask, &r->n_tokens);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc count_done(struct flow *f)
+{
+    struct routing *r = of_flow(f);
+    r->asker.on_count(r->asker.ctx, r->route->v[r->next], r->n_tokens);
+    return FLOW_NEXT;
+}
+
+static enum flow_rc count_failed(struct flow *f)
+{
+    log_warn("model", "tokens not counted, estimating", "why=%s", log_quote(str_of(f->op.err.msg)));
     return FLOW_NEXT;
 }
 
@@ -102,7 +219,8 @@ static enum flow_rc gate_failed(struct flow *f)
     struct routing *r = of_flow(f);
     add_try(r, r->route->v[r->next++]);
     r->try_began_ms = clock_ms();
-    return try_failed(r, &f->op.err);
+    static const struct model_answer none;
+    return try_failed(r, &none, &f->op.err);
 }
 
 /* ---- ask ---- */
@@ -118,23 +236,51 @@ static void on_piece(void *ctx, struct str piece)
     if (!r->op) flow_stop(&r->flow, ERR_CANCELLED, "not wanted any longer");
 }
 
+/* Who rests is asked because there is nobody else, and half an answer waits for its end. */
+static bool may_hedge(const struct routing *r)
+{
+    return r->route->hedge && !r->resting && !r->log->continued;
+}
+
+static void ask_hedged(struct routing *r, const struct model *m)
+{
+    const struct hedge_plan plan = { .route = r->route,
+                                     .first = m,
+                                     .next = &r->next,
+                                     .asker = r->asker,
+                                     .on_text = on_piece,
+                                     .ctx = r,
+                                     .ticket = &r->ticket,
+                                     .began_ms = &r->try_began_ms,
+                                     .log = r->log };
+    hedge_ask(r->models, &plan, &r->flow.op, r->answer);
+}
+
 static enum flow_rc ask_start(struct flow *f)
 {
     struct routing *r = of_flow(f);
     const struct model *m = r->route->v[r->next++];
-    struct str so_far = r->log->continued ? buf_str(&r->answer->text) : STR_NONE;
     struct model_answer *into = r->log->continued ? &r->rest : r->answer;
     add_try(r, m);
     r->try_began_ms = clock_ms();
     model_answer_done(into);
     *into = (struct model_answer){ .tries = 0 };
-    model_ask(r->models, m, &f->op, r->asker.ask(r->asker.ctx, m, so_far), on_piece, r, into);
+    if (may_hedge(r))
+        ask_hedged(r, m);
+    else
+        model_ask(r->models, m, &f->op, r->asker.ask(r->asker.ctx, m, so_far(r)), on_piece, r,
+                  into);
     return FLOW_WAIT;
 }
 
-static void note_try(struct routing *r, const struct err *why)
+/* Of the one that was asked last. */
+static const struct model_answer *its_answer(const struct routing *r)
 {
-    const struct model_answer *a = r->log->continued ? &r->rest : r->answer;
+    return r->log->continued ? &r->rest : r->answer;
+}
+
+static void note_try(struct routing *r, const struct model_answer *a, const struct err *why)
+{
     struct route_try *t = last_try(r);
     t->why = *why;
     t->first_token_ms = a->first_token_ms;
@@ -153,7 +299,7 @@ static enum flow_rc ask_done(struct flow *f)
 {
     struct routing *r = of_flow(f);
     struct err well = ERR_INIT;
-    note_try(r, &well);
+    note_try(r, its_answer(r), &well);
     return FLOW_STOP;
 }
 
@@ -168,42 +314,22 @@ static bool has_next(const struct routing *r, const struct err *why)
     return !too_long || r->route->v[r->next]->context_tokens > failed->context_tokens;
 }
 
-/* Half an answer stands there. */
-static void hand_over_midway(struct routing *r)
+static enum flow_rc try_failed(struct routing *r, const struct model_answer *a,
+                               const struct err *failure)
 {
-    metric_add(&failovers[1], 1);
-    if (r->route->midway == ROUTE_CONTINUE) {
-        r->log->continued = true;
-        return;
-    }
-    r->log->replaced = true;
-    r->asker.on_restart(r->asker.ctx);
-}
-
-static enum flow_rc try_failed(struct routing *r, const struct err *failure)
-{
-    struct flow *f = &r->flow;
-    struct err why = *failure;
-    bool shown = r->answer->text.n > 0;
-    note_try(r, &why);
-    if (!has_next(r, &why) || (shown && r->route->midway == ROUTE_KEEP)) {
-        f->err = why;
+    r->failure = *failure;
+    note_try(r, a, &r->failure);
+    if (!has_next(r, &r->failure) || (is_midway(r) && r->route->midway == ROUTE_KEEP)) {
+        r->flow.err = r->failure;
         return FLOW_STOP;
     }
-    log_warn("model", "failed, asking another one", "model=%s next=%s kind=%s midway=%d why=%s",
-             last_try(r)->model->name, r->route->v[r->next]->name, err_rule(why.kind)->name, shown,
-             log_quote(str_of(why.msg)));
-    if (shown)
-        hand_over_midway(r);
-    else
-        metric_add(&failovers[0], 1);
-    flow_goto(f, STEP_PICK);
+    flow_goto(&r->flow, STEP_MONEY);
     return FLOW_NEXT;
 }
 
 static enum flow_rc ask_failed(struct flow *f)
 {
-    return try_failed(of_flow(f), &f->op.err);
+    return try_failed(of_flow(f), its_answer(of_flow(f)), &f->op.err);
 }
 
 /* ---- the end ---- */
@@ -254,7 +380,9 @@ static void routing_end(struct flow *f)
 }
 
 static const struct flow_step steps[] = {
+    [STEP_MONEY] = { "money", money_start, money_done, money_failed },
     [STEP_PICK] = { "pick", pick_start, NULL, NULL },
+    [STEP_COUNT] = { "count", count_start, count_done, count_failed },
     [STEP_GATE] = { "gate", gate_start, gate_done, gate_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
 };

@@ -5,12 +5,14 @@
  *
  *   routes.c   which routes there are
  *   route.c    asking one: the next model takes over, also in the middle of an answer
+ *   hedge.c    asking a second one while the first takes too long to begin
  *   health.c   models that rest because they failed, in all processes
  */
 #pragma once
 #include "core/model/model.h"
 
 #define ROUTE_MODELS_MAX 8
+#define ROUTE_LINES_MAX  (2 * ROUTE_MODELS_MAX)
 
 /* What becomes of half an answer when its model fails. */
 enum route_midway {
@@ -27,6 +29,8 @@ struct route {
     int midway;      /* enum route_midway */
     bool on_refusal; /* also when a provider's content rules refuse */
     int64_t total_ms;
+    bool hedge; /* see hedge.h */
+    int64_t hedge_percentile, hedge_delay_ms, hedge_budget;
 };
 
 /* The list "routes" of the configuration; the models are there. Part of models_open. */
@@ -45,23 +49,40 @@ struct route_log {
         const struct model *model;
         struct err why; /* ERR_NONE: it answered */
         bool rested;    /* it was not asked: it rests */
+        bool hedge;     /* it was asked beside the one before it */
+        bool lost;      /* cancelled, for the other one was quicker; its usage is estimated */
         uint32_t first_token_ms, ms;
         unsigned tries, rounds; /* rounds: questions, where tools are called in between */
         size_t bytes;           /* of text */
         struct model_usage usage;
-    } v[ROUTE_MODELS_MAX];
+    } v[ROUTE_LINES_MAX];
     size_t n;
     bool replaced, continued; /* half an answer */
+    bool no_money;            /* another model was not asked, for the asker had no money for it */
 };
+
+/* Whether it is paid for: who refused, or never began, took no money. */
+bool route_try_paid(const struct route_try *t);
 
 /* How the asker takes part. All are called from the loop, never after the op's end. */
 struct route_asker {
     /* The question for this model, whose window may differ. so_far: half an answer to go on with;
      * "" = none. The result lives until the op ends. */
     const struct model_ask *(*ask)(void *ctx, const struct model *m, struct str so_far);
+    /* The question that `ask` gave last has so many tokens, by the model's own count: it will be
+     * asked for anew. NULL = no matter, and nobody counts. */
+    void (*on_count)(void *ctx, const struct model *m, int64_t tokens);
     void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
     void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */
+    /*
+     * Money for one more question, after one that is paid for has failed, so_far as for ask; and
+     * for another one at the same time, of the model `beside`, NULL = none. Begins `op`, and when
+     * that has succeeded, `reserved` says whether there is room. False: nobody counts. NULL =
+     * nobody does, then both are.
+     */
+    bool (*reserve)(void *ctx, struct op *op, struct str so_far, const struct model *beside);
+    bool (*reserved)(void *ctx);
     void *ctx;
     struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
@@ -71,7 +92,7 @@ void model_usage_add(struct model_usage *to, const struct model_usage *u);
 
 /*
  * As model_ask, over the models of a route: one that rests is passed over, one that fails hands
- * over to the next. The last resort is asked even if it rests.
+ * over to the next, if there is money for it. The last resort is asked even if it rests.
  * asker      copied
  * ret        as model_ask; of the whole answer
  * ret_log    zero-initialised by the caller, alive until the op ends; its last line answered, or

@@ -24,6 +24,17 @@ static const struct conf_field route_fields[] = {
       .help = "Ask the next one, too, when a provider's content rules refuse." },
     { "total_timeout", CONF_DURATION, FIELD(route.total_ms), .def = "5m", .min = 1000,
       .max = 3600000, .help = "After so long no further model is asked." },
+    { "hedge", CONF_BOOL, FIELD(route.hedge), .def = "false",
+      .help = "Ask the next one, too, when the first word takes longer than it usually does: the "
+              "quicker one answers. Of a route with one model, that one is asked again. Both are "
+              "paid for." },
+    { "hedge_percentile", CONF_INT, FIELD(route.hedge_percentile), .def = "95", .min = 50,
+      .max = 99, .help = "Longer than so many percent of the model's latest answers." },
+    { "hedge_delay", CONF_DURATION, FIELD(route.hedge_delay_ms), .def = "0s", .min = 0,
+      .max = 3600000,
+      .help = "How long to wait while fewer than 20 answers were seen; 0 = for ever." },
+    { "hedge_budget", CONF_INT, FIELD(route.hedge_budget), .def = "5", .min = 1, .max = 100,
+      .help = "At most so many percent of the questions are asked twice." },
     CONF_END,
 };
 #undef FIELD

@@ -22,6 +22,16 @@ void store_budget_reserve(struct store *s, struct op *op, struct uuid id,
     pg_query(s->pg, op, &reserve_stmt, v, 6, rows);
 }
 
+static const struct pg_stmt asked_stmt = { "budget_asked", "SELECT budget_asked($1, $2, $3, $4)" };
+
+void store_budget_asked(struct store *s, struct op *op, struct uuid id, struct uuid request,
+                        struct str provider, struct str model)
+{
+    const struct pg_value v[] = { pg_uuid(id), pg_uuid(request), pg_text(provider),
+                                  pg_text(model) };
+    pg_query(s->pg, op, &asked_stmt, v, 4, NULL);
+}
+
 static const struct pg_stmt settle_stmt = {
     "budget_settle",
     "SELECT scope, period, " NANO("spent") ", " NANO(

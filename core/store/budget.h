@@ -20,7 +20,14 @@ struct budget_rows {
 void store_budget_reserve(struct store *s, struct op *op, struct uuid id,
                           const struct budget_rows *b, int64_t amount, int64_t lease_ms,
                           struct pg_rows *rows);
-/* Rows: budgets that passed 80 or 100 percent: scope, period, spent, limit, level. */
+/*
+ * The question goes out. Should nobody settle it before its lease ends, it counts as spent by its
+ * estimate, with a cost record for `request`; without this it is given back.
+ * model     the first one that is asked
+ */
+void store_budget_asked(struct store *s, struct op *op, struct uuid id, struct uuid request,
+                        struct str provider, struct str model);
+/* Rows (may be NULL): budgets that passed 80 or 100 percent: scope, period, spent, limit, level. */
 void store_budget_settle(struct store *s, struct op *op, struct uuid id,
                          const struct budget_rows *b, int64_t cost, struct pg_rows *rows);
 /* Rows, in the order of `b`: scope, period, spent, reserved, limit, ms until it begins anew. */

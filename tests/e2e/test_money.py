@@ -115,22 +115,65 @@ def test_two_processes_do_not_overshoot_together(world):
     assert world.one("SELECT spent::float8 FROM budgets WHERE scope = 'all'") == pytest.approx(dollars(world))
 
 
-def test_money_of_a_process_that_died_comes_back(world):
-    models, budgets = priced(world, **PRICES, total_timeout="1s", first_token_timeout="1s"), [{"for": "all", "day": "0.20"}]
+def half_and_whole(world, day, midway="replace", **more):
+    """The first model breaks off after a long half; the second one answers. `day`: the budget of all."""
+    models = [dict(priced(world, **PRICES, tries=1)[0], name=name, model=f"real-{name}") for name in ("first", "second")]
+
+    async def behave(request, ask):
+        if ask.body["model"] == "real-first":
+            return await world.model.stream([f"half {i} " for i in range(41)], cut_after=40)(request, ask)
+        return await world.model.stream(["the whole answer"] + [" and more"] * 79)(request, ask)
+    world.model.on("", behave)
+    world.serve(models=models, routes=[{"name": "safe", "models": ["first", "second"], "midway": midway}],
+                budgets=[{"for": "all", "day": day}], chat={"history_messages": 0}, **more)
+    return world.bot.person(7)
+
+
+@pytest.mark.parametrize("midway", ["replace", "continue"])
+def test_a_failover_in_the_middle_has_to_fit_into_the_budget(world, midway):
+    """What the half cost and what the whole may cost were never set aside together."""
+    alice = half_and_whole(world, "0.64", midway)
+    texts = []
+    for i in range(8):
+        texts.append(say(world, alice, f"question {i}"))
+        if "is used up: " in texts[-1]:
+            break
+    assert "is used up: " in texts[-1] and "the whole answer and more" in texts[0]
+    assert dollars(world) <= 0.64, "not a cent more"
+    assert world.one("SELECT spent::float8 FROM budgets") == pytest.approx(dollars(world))
+    assert world.one("SELECT sum(reserved) FROM budgets") == 0
+
+
+def test_without_money_for_another_model_the_half_is_kept(world):
+    alice = half_and_whole(world, "0.20")
+    text = say(world, alice, "a story")
+    assert text.startswith("half 0 half 1") and "a budget has no room for another one; /budget tells" in text, text
+    assert [ask.body["model"] for ask in world.model.asks] == ["real-first"]
+    assert "nobody else was asked: a budget had no room for it" in say(world, alice, "/why")
+    assert world.one("SELECT spent::float8 FROM budgets") == pytest.approx(dollars(world)) and dollars(world) > 0
+
+
+def test_money_of_a_process_that_died_while_it_asked_is_spent(world):
+    """Nobody knows what the answer would have cost: it counts as what was set aside."""
+    models, budgets = priced(world, **PRICES, total_timeout="1s", first_token_timeout="1s"), [{"for": "all", "day": "0.40"}]
     gateway = world.gateway("webhook", models=models, budgets=budgets, chat={"lease": "1s"}).start()
     world.hook(gateway)
     alice = world.bot.person(7)
     world.model.on("hang", world.model.silent())
     world.bot.say(alice, "hang")
     wait_until(lambda: world.model.asks)
-    assert world.one("SELECT reserved > 0 FROM budgets") is True
+    wait_until(lambda: world.one("SELECT asked_at IS NOT NULL FROM budget_reservations"))
+    held = world.one("SELECT reserved FROM budgets")
+    assert held > 0
     gateway.kill()
     world.sql("UPDATE budget_reservations SET lease_until = now()")
     world.sql("UPDATE requests SET status = 'cancelled'")
     gateway.start()
     wait_until(lambda: world.one("SELECT reserved FROM budgets") == 0, what="it is released")
-    assert world.one("SELECT spent FROM budgets") == 0
+    assert world.one("SELECT spent FROM budgets") == held
+    assert world.sql("SELECT cost, model, channel, estimated, pricing_version FROM cost_records") == [(held, "test", "support", True, "assumed")]
     assert say(world, alice, "hello") == "echo: hello"
+    assert world.sql("SELECT spent FROM budgets") == world.sql("SELECT sum(cost) FROM cost_records")
 
 
 def test_a_model_without_a_price_is_refused_under_a_budget(world):

@@ -65,6 +65,28 @@ def test_a_process_killed_between_reserve_and_ask(world):
     assert world.sql("SELECT spent FROM budgets") == world.sql("SELECT sum(cost) FROM cost_records")
 
 
+def test_a_process_killed_between_the_answer_and_the_books(world):
+    """The model has answered and wants its money, but nobody can say how much it was."""
+    gateway = world.gateway(models=priced(world, **PRICES), budgets=[{"for": "all", "day": "1"}], chat={"lease": "1s"})
+    world.model.delay = 0.3  # longer than it takes PostgreSQL to note that it was asked
+    gateway.spawn(PARLEY_ABORT_AT="turn.ask.done")
+    wait_until(lambda: gateway.ready())
+    world.hook(gateway)
+    alice = world.bot.person(7)
+    world.bot.say(alice, "hello")
+    gateway.wait_killed()
+    gateway.start()
+    world.hook(gateway)
+    wait_until(lambda: world.bot.texts(alice) == ["echo: hello"])
+    world.wait_settled(1)
+    assert world.one("SELECT count(*) FROM cost_records") == 1 and len(world.model.asks) == 2
+    world.sql("UPDATE budget_reservations SET lease_until = now() WHERE settled_at IS NULL")
+    wait_until(lambda: world.one("SELECT reserved FROM budgets") == 0)
+    assert world.sql("SELECT pricing_version, request_id IS NOT NULL FROM cost_records ORDER BY created_at") == [
+        ("configuration", True), ("assumed", True)]
+    assert world.sql("SELECT spent FROM budgets") == world.sql("SELECT sum(cost) FROM cost_records")
+
+
 @pytest.mark.parametrize("point", ["turn.charge.done", "turn.keep.start", "turn.keep.done"])
 def test_a_process_killed_around_the_commit_spends_what_it_asked(world, point):
     """A question that was asked twice costs twice; the record is that of the answer."""

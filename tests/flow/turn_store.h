@@ -77,12 +77,16 @@ static struct {
     char summary[512];
     int64_t summary_until;
     bool summary_off;
-    bool second_unpriced;
+    bool second_unpriced, second_rests;
+    int64_t counted; /* what the model says */
+    int n_counts;    /* how often it was asked to count */
+    int n_asked_noted;
     bool no_money;              /* budget_reserve refuses */
     int64_t set_aside, settled; /* nano */
     int n_alerts;               /* of the next settlement */
     char costs[4096];
     char receipt[4096], receipt_asked[4096];
+    int slow_ms[4];     /* the first questions to models begin to be answered so late */
     int n_model_errors; /* so many questions fail, after their pieces */
     enum err_kind model_error;
     const char *last_model;
@@ -443,8 +447,22 @@ void store_budget_reserve(struct store *s, struct op *op, struct uuid id,
     w.set_aside = amount;
     fake(op, do_reserve)->rows = rows;
 }
+static void do_asked(struct fake *f)
+{
+    (void)f;
+    w.n_asked_noted++;
+}
+void store_budget_asked(struct store *s, struct op *op, struct uuid id, struct uuid request,
+                        struct str provider, struct str model)
+{
+    (void)s, (void)request, (void)provider;
+    cr_assert_not(uuid_is_nil(&id));
+    cr_assert_gt(model.n, 0);
+    fake(op, do_asked);
+}
 static void do_settle(struct fake *f)
 {
+    if (!f->rows) return; /* in the background */
     pg_rows_done(f->rows);
     for (; w.n_alerts; w.n_alerts--) budget_row(f, 80);
 }

@@ -131,10 +131,25 @@ int64_t tokens_of_ask(const struct model_ask *ask)
 {
     return (int64_t)ask->n_messages * 10;
 }
+static void do_count(struct fake *f)
+{
+    *(int64_t *)f->ret = w.counted;
+}
+void model_count(struct models *models, const struct model *m, struct op *op,
+                 const struct model_ask *ask, int64_t *ret)
+{
+    (void)models, (void)m, (void)ask;
+    w.n_counts++;
+    fake(op, do_count)->ret = ret;
+}
 uint32_t health_rest_ms(struct models *models, const struct model *m)
 {
-    (void)models, (void)m;
-    return 0;
+    (void)models;
+    return m == &second_model && w.second_rests ? 15000 : 0;
+}
+bool health_is_well(struct models *models, const struct model *m)
+{
+    return health_rest_ms(models, m) == 0;
 }
 void health_worked(struct models *models, const struct model *m, uint32_t ms)
 {
@@ -217,6 +232,8 @@ static void do_write(struct fake *f)
         write_piece(f->ret, STR("The answer."));
     else
         err_set(&f->err, w.model_error, "the model has its reasons");
+    if (f->err.kind && m->ret->text.n)
+        m->ret->usage = (struct model_usage){ .prompt_tokens = 20, .completion_tokens = 30 };
     w.n_model_errors -= w.n_model_errors > 0;
 }
 static void on_piece_due(struct timer *t)
@@ -248,6 +265,7 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
         if (told->role == MODEL_TOOL_RESULT) put(w.result, sizeof w.result, told->text);
         if (told->n_calls) put(w.kept_told, sizeof w.kept_told, told->kept);
     }
+    int slow_ms = w.n_asked < 4 ? w.slow_ms[w.n_asked] : 0;
     w.n_asked++;
     struct writing *wr = mem_new(struct writing);
     *wr = (struct writing){ .op = op,
@@ -261,7 +279,10 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
     buf_init(&ret->text, 1 << 20);
     ret->finish = MODEL_STOP;
     op_begin(op, &writing_kind, wr, 120000);
-    on_piece_due(&wr->timer);
+    if (slow_ms)
+        timer_set(&w.loop, &wr->timer, (uint64_t)slow_ms);
+    else
+        on_piece_due(&wr->timer);
 }
 
 /* ---- the tools: one, when the scenario opens the box ---- */

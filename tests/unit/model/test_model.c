@@ -500,6 +500,36 @@ Test(model, cancel_at_each_stage)
     cr_expect_eq(n_done, 0);
 }
 
+/* Whoever cancels may take the answer's memory along, also while the rest of it is being read. */
+static void take_along(void *ctx, struct str piece)
+{
+    struct model_answer **a = ctx;
+    (void)piece;
+    op_cancel(&op);
+    model_answer_done(*a);
+    free(*a);
+    *a = NULL;
+}
+
+static void all_at_once(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    stub_send(c, STR(HEAD));
+    chunk(c, PIECE FINISH USAGE DONE);
+}
+
+Test(model, cancel_and_the_answer_is_gone)
+{
+    static const struct model_message message = { MODEL_USER, { "Hello?", 6 } };
+    static const struct model_ask ask_ = { &message, 1 };
+    struct model_answer *a = mem_new(struct model_answer);
+    serve(all_at_once, "");
+    model_ask(models, models_find(models, STR("m")), &op, &ask_, take_along, &a, a);
+    for (int i = 0; i < 10; i++) loop_run_for(&loop, 100);
+    cr_expect_null(a);
+    cr_expect_eq(n_done, 0);
+}
+
 Test(model, demo_says_so_and_streams)
 {
     serve(good, "");

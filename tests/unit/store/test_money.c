@@ -342,6 +342,72 @@ Test(money, what_was_set_aside_for_a_forgotten_person_is_the_others_again)
         "1|0");
 }
 
+static void asked(struct uuid id, struct uuid request)
+{
+    store_budget_asked(&store, &op, id, request, STR("openai"), STR("m"));
+    wait_for(&op);
+}
+
+static void release(void)
+{
+    store_forget_next(&store, &op, &rows);
+    wait_for(&op);
+}
+
+#define ASSUMED \
+    "SELECT cost::float8, provider, model, channel, estimated, pricing_version FROM cost_records"
+
+Test(money, who_died_after_asking_has_spent_what_was_set_aside)
+{
+    struct request_ids ids = take_in("e1", "p1", "{}");
+    struct uuid died = uuid_v7(), unasked = uuid_v7();
+    cr_assert(reserve(died, &mine, 50 * CENT, -1000));
+    cr_assert(reserve(unasked, &mine, 20 * CENT, -1000));
+    asked(died, ids.request);
+    asked(died, ids.request);
+    for (int i = 0; i < 2; i++) {
+        release();
+        expect_budget("person:me", "0.5|0");
+        expect_budget("all", "0.5|0");
+        cr_expect_str_eq(SQL(ASSUMED), "0.5|openai|m|bot|t|assumed");
+    }
+    cr_expect_str_eq(
+        SQL("SELECT count(*) FROM cost_records k JOIN requests q ON q.id = k.request_id "
+            "AND q.user_id = k.user_id AND q.conversation_id = k.conversation_id"),
+        "1");
+}
+
+Test(money, who_was_only_slow_says_what_it_was)
+{
+    struct uuid slow = uuid_v7(), again = uuid_v7();
+    struct request_ids ids = take_in("e1", "p1", "{}");
+    cr_assert(reserve(slow, &mine, 50 * CENT, -1000));
+    cr_assert(reserve(again, &mine, 30 * CENT, -1000));
+    asked(slow, ids.request);
+    asked(again, ids.request);
+    release();
+    expect_budget("person:me", "0.8|0");
+    settle(slow, &mine, 10 * CENT);
+    expect_budget("person:me", "0.4|0");
+    settle(slow, &mine, 10 * CENT);
+    expect_budget("person:me", "0.4|0");
+    cr_assert(reserve(again, &mine, 35 * CENT, 60000), "another question of the same answer");
+    expect_budget("person:me", "0.1|0.35");
+    cr_expect_str_eq(SQL("SELECT count(*) FROM cost_records"), "0");
+    settle(again, &mine, 20 * CENT);
+    expect_budget("all", "0.3|0");
+}
+
+Test(money, what_was_assumed_outlives_its_request)
+{
+    struct uuid died = uuid_v7();
+    cr_assert(reserve(died, &mine, 50 * CENT, -1000));
+    asked(died, uuid_v7());
+    release();
+    expect_budget("all", "0.5|0");
+    cr_expect_str_eq(SQL(ASSUMED), "0.5|openai|m||t|assumed");
+}
+
 Test(money, an_export_has_what_answers_cost)
 {
     struct request_ids ids = take_in("e1", "p1", "{}");

@@ -1,0 +1,58 @@
+"""Prompts near the end of the window, of models whose servers count the tokens."""
+import pytest
+
+from fakes.counting import FakeCounting
+from test_commands import say
+
+ROOM = 800  # of the window, beside the longest answer
+BACKENDS = {"anthropic": "/v1", "gemini": "/v1beta", "responses": "/v1", "openai": "/v1"}
+WORDS = 100  # of a message: the estimate is a token a word, the server counts 1.3
+
+
+@pytest.fixture
+def server():
+    fake = FakeCounting(ROOM).start()
+    yield fake
+    fake.stop()
+
+
+def talk(world, server, backend, n, **more):
+    """The answers of a conversation of n messages."""
+    world.serve(models=[{"name": "m", "type": backend, "base_url": server.url + BACKENDS[backend], "model": "real", "stream": False,
+                         "tries": 1, "context_tokens": ROOM + 200, "max_tokens": 200, **more}], chat={"system_prompt": ""})
+    alice = world.bot.person(7)
+    return alice, [say(world, alice, " ".join(["abcdef"] * WORDS)) for i in range(n)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_the_server_counts_is_what_fits(world, server, backend):
+    alice, answers = talk(world, server, backend, 11, count="exact")
+    assert answers == ["ok"] * 11
+    assert 0 < len(server.counts) < 8, "only when the window is nearly full"
+    assert ROOM - 1.3 * (WORDS + 10) * 1.5 < max(server.questions) <= ROOM, "and as much as fits"
+    assert "its server counted" in say(world, alice, "/why")
+
+
+def test_an_estimate_alone_is_too_long_here(world, server):
+    """Or the test above shows nothing."""
+    _, answers = talk(world, server, "anthropic", 9)
+    assert any("could not get an answer" in a for a in answers) and max(server.questions) > ROOM and not server.counts
+
+
+def test_llama_cpp_lists_the_tokens(world, server):
+    server.lists = True
+    _, answers = talk(world, server, "openai", 9, count="exact")
+    assert answers == ["ok"] * 9 and server.counts
+
+
+def test_without_a_count_the_estimate_has_to_do(world, server):
+    server.window, server.counting = 2000, False
+    _, answers = talk(world, server, "gemini", 9, count="exact")
+    assert answers == ["ok"] * 9
+    assert "tokens not counted, estimating" in world.gateways[0].log()
+    assert world.gateways[0].metric("parley_model_counts_total", outcome="failed") > 0
+
+
+def test_who_cannot_count_is_named(world):
+    done = world.gateway(None, models=[{"name": "m", "type": "ollama", "count": "exact"}]).run("check")
+    assert done.returncode != 0 and 'the type "ollama" does not count' in done.stdout + done.stderr
