@@ -17,7 +17,7 @@ static int64_t as_kept(int64_t nano)
 static void add_line(struct turn *t, const struct model *m, const struct model_usage *u)
 {
     struct bill_line *line = arena_new(&t->arena, struct bill_line);
-    const struct price *price = models_price(t->chat->models, m);
+    const struct price *price = models_price(t->models, m);
     *line = (struct bill_line){ .id = uuid_v7(),
                                 .model = m,
                                 .usage = *u,

@@ -179,7 +179,7 @@ static const struct model *estimate(struct turn *t, int64_t *ret)
     *ret = 0;
     for (size_t i = 0; i < route->n; i++) {
         const struct model *m = route->v[i];
-        const struct price *price = models_price(t->chat->models, m);
+        const struct price *price = models_price(t->models, m);
         int64_t prompt = tokens_of_ask(turn_question(t, m, STR_NONE));
         int64_t cost = price_estimate(price, prompt, longest_answer(m, prompt));
         if (cost == COST_UNKNOWN) return m;
@@ -198,7 +198,7 @@ static uint64_t lease_ms(const struct route *route)
 /* The process has just started and has not seen the price list yet. */
 static bool prices_wait(struct turn *t)
 {
-    if (models_prices_known(t->chat->models) || t->price_waits == PRICE_WAITS_MAX) return false;
+    if (models_prices_known(t->models) || t->price_waits == PRICE_WAITS_MAX) return false;
     t->price_waits++;
     t->waits_for_prices = true;
     op_sleep(&t->flow.op, PRICE_WAIT_MS);
@@ -244,7 +244,7 @@ enum flow_rc budget_more(struct turn *t, struct op *op, struct pg_rows *rows)
     if (unpriced) return FLOW_NEXT; /* the first question would not have been asked */
     for (size_t i = 0; i < t->asked.n; i++) {
         const struct route_try *try = &t->asked.v[i];
-        int64_t cost = price_cost(models_price(t->chat->models, try->model), &try->usage);
+        int64_t cost = price_cost(models_price(t->models, try->model), &try->usage);
         if (cost > 0) amount += cost;
     }
     store_budget_reserve(t->chat->store, op, t->reservation, &t->budget, amount + bill_sum(t),

@@ -53,7 +53,7 @@ struct chat {
     struct loop *loop;
     struct store *store;
     struct redis *redis;
-    struct models *models;
+    struct models *models_now;  /* for turns that begin; one that runs has models of its own */
     struct tools *tools;        /* that models may call; NULL: none */
     const struct mcp_conf *mcp; /* how, if there are any */
     struct chat_conf conf;

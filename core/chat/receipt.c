@@ -45,7 +45,7 @@ static void put_try(struct json_out *o, const struct turn *turn, const struct ro
         json_field_i64(o, "first_token_ms", t->first_token_ms);
         json_field_i64(o, "ms", t->ms);
         put_usage(o, &t->usage);
-        int64_t cost = price_cost(models_price(turn->chat->models, t->model), &t->usage);
+        int64_t cost = price_cost(models_price(turn->models, t->model), &t->usage);
         if (cost != COST_UNKNOWN) json_field_i64(o, "cost_nano", cost);
     }
     json_close(o, '}');
