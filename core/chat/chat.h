@@ -69,6 +69,7 @@ struct chat {
     struct keeper *keeper;
     struct eraser *eraser;
     struct budgets budgets;
+    struct str configured; /* JSON: versions of configurations in force; "" = the file decides */
     struct str public_url; /* where the world reaches this process, for addresses in answers */
 };
 

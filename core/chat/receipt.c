@@ -84,6 +84,10 @@ struct str receipt_make(struct turn *t)
     json_open(&o, '{');
     json_field_str(&o, "route", str_of(turn_route(t)->name));
     json_field_str(&o, "model", str_of(t->model->name));
+    if (t->configured.n) {
+        json_key(&o, "configured");
+        json_put_raw(&o, t->configured);
+    }
     if (t->reuse.made_at.n) put_cached(&o, t);
     json_key(&o, "asked");
     json_open(&o, '[');
@@ -178,6 +182,17 @@ static void tell_tool(struct buf *to, struct json *tool)
     tell_ms(to, ":", number(tool, "ms"));
 }
 
+/* Which versions of the database it was answered by. */
+static void tell_configured(struct buf *to, struct json *configured)
+{
+    struct json_member m = { .begun = false };
+    const char *before = "\n- configured by";
+    for (int64_t version; json_next(configured, &m); before = ",") {
+        if (!json_i64(m.value, &version)) continue;
+        buf_addf(to, "%s %.*s version %" PRId64, before, STR_ARG(m.key), version);
+    }
+}
+
 bool receipt_tell(struct json *receipt, struct buf *to)
 {
     struct json *asked = json_get(receipt, "asked");
@@ -204,6 +219,7 @@ bool receipt_tell(struct json *receipt, struct buf *to)
         buf_add_cstr(to, "; what was before them is a summary");
     if (number(receipt, "pictures"))
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
+    tell_configured(to, json_get(receipt, "configured"));
     tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));
     tell_ms(to, ", preparing took", number(receipt, "prepared_ms"));
     tell_ms(to, ", answering", number(receipt, "answered_ms"));

@@ -803,6 +803,7 @@ void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, 
     t->reason = "";
     t->typing.fire = on_typing;
     arena_init(&t->arena);
+    t->configured = arena_dup(&t->arena, chat->configured);
     if (lane) lane->turn = t;
     flow_start(&t->flow, &turn_flow, chat->loop, &chat->turns);
 }

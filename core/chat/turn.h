@@ -32,6 +32,7 @@ struct turn {
     char id[UUID_TEXT_MAX]; /* the request's: in every log line */
     uint64_t began_ms;
 
+    struct str configured; /* as in chat, when it began */
     struct uuid conversation, urgent;
     struct uuid
         next; /* /new: the conversation that goes on when this turn is over; nil = none waits */
