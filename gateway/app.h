@@ -12,13 +12,14 @@ struct app {
     struct settings *settings;
     struct loop loop;
     uint64_t started_ms; /* clock_ms */
-    char owner[64]; /* host:pid:random, unique for every life of a process */
+    char owner[64];      /* host:pid:random, unique for every life of a process */
     struct pg *pg;
     struct store store;
     struct redis *redis;
     struct http_client *client;
     struct ws_clients *ws;
-    struct models *models;
+    struct models *models;   /* held; other ones after configs has applied something */
+    struct configs *configs; /* NULL: a command that works by the file alone */
     struct tools *tools;
     struct http_server *server; /* NULL until app_listen */
     char local_url[300];        /* where it listens, for when there is no public address */

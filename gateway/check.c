@@ -5,6 +5,7 @@
 #include "gateway/app.h"
 #include "gateway/channels.h"
 #include "gateway/commands.h"
+#include "gateway/configs.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -17,6 +18,8 @@ enum verdict { OK, WARN, FAIL };
 
 struct check {
     struct app app;
+    struct configs configs;
+    bool has_tables;
     bool failed;
 };
 
@@ -58,7 +61,9 @@ static void check_migrations(struct check *c)
     struct migrate_report report = { .n_known = 0 };
     op_init(&op, &c->app.loop, on_app_op);
     store_migrate(&c->app.store, &op, true, &report);
-    if (app_wait(&c->app, &op))
+    bool failed = app_wait(&c->app, &op) != ERR_NONE;
+    c->has_tables = !failed && !report.n_pending;
+    if (failed)
         say(c, FAIL, "migrations", "%s", op.err.msg);
     else if (report.n_pending)
         say(c, WARN, "migrations", "%d of %d are not applied yet: run parley migrate, or start it",
@@ -100,12 +105,32 @@ static void check_disk(struct check *c)
         (unsigned long long)(free_bytes >> 20));
 }
 
+/* What admins have configured at run time. */
+static void check_configurations(struct check *c)
+{
+    struct op op;
+    if (!c->has_tables) return;
+    op_init(&op, &c->app.loop, on_app_op);
+    configs_load(&c->configs, &op);
+    if (app_wait(&c->app, &op)) say(c, FAIL, "configurations", "%s", op.err.msg);
+    for (int i = 0; i < CONFIG_TYPES; i++) {
+        const struct config_refusal *r = &c->configs.refused[i];
+        if (r->version >= 0)
+            say(c, FAIL, config_types[i], "version %lld of the database: %s", (long long)r->version,
+                r->why);
+        else if (c->configs.layers[i].version)
+            say(c, OK, config_types[i], "configured by version %lld of the database",
+                (long long)c->configs.layers[i].version);
+    }
+}
+
 static void check_models(struct check *c)
 {
     struct op op;
     op_init(&op, &c->app.loop, on_app_op);
     models_probe(c->app.models, &op);
     app_wait(&c->app, &op);
+    check_configurations(c);
     for (size_t i = 0; i < models_count(c->app.models); i++) {
         const struct model *m = models_at(c->app.models, i);
         say(c, OK, "model", "%s (%s)%s", m->name, m->type->name,
@@ -157,6 +182,7 @@ int check_main(const char *conf_path, char **args)
         printf("FAIL  configuration        %s\n", why.msg);
         return 2;
     }
+    configs_open(&c->configs, &c->app);
     say(c, OK, "configuration", "%s", conf_path ? conf_path : "(defaults)");
     check_postgres(c);
     check_migrations(c);
@@ -166,6 +192,8 @@ int check_main(const char *conf_path, char **args)
     check_tools(c);
     list_each (it, next, &c->app.chat.channels)
         check_channel(c, container_of(it, struct channel, link));
+    configs_close(&c->configs);
     app_close(&c->app);
+    configs_free(&c->configs);
     return c->failed;
 }

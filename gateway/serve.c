@@ -21,7 +21,7 @@
 #define TOOLS_READY_MS 30000
 #define HAND_OVER_MS   3000 /* for the requeue statements, after the drain time is over */
 
-enum { STEP_MIGRATE, STEP_PROBE, STEP_OPEN, STEP_WAIT, STEP_N };
+enum { STEP_MIGRATE, STEP_PROBE, STEP_CONFIGURE, STEP_OPEN, STEP_WAIT, STEP_N };
 
 static struct serve *of_flow(struct flow *f)
 {
@@ -32,6 +32,41 @@ static void stop(struct serve *s, int status)
 {
     s->status = status;
     loop_stop(&s->app.loop);
+}
+
+/* ---- reload ---- */
+
+static void reload(struct serve *s)
+{
+    struct settings *fresh = NULL;
+    struct err why;
+    if (settings_load(s->app.conf_path, &fresh, &why) || configs_reload(&s->configs, fresh, &why)) {
+        log_error("conf", "not reloaded, the old one stays in force", "text=%s",
+                  log_quote(str_of(why.msg)));
+        settings_free(fresh);
+        return;
+    }
+    settings_report_changes(s->app.settings, fresh);
+    log_setup((enum log_level)fresh->log.level, (enum log_format)fresh->log.format);
+    channels_reload(&s->app.chat, fresh->doc);
+    s->app.settings->gateway = fresh->gateway;
+    s->app.settings->log = fresh->log;
+    s->app.settings->chat = fresh->chat;
+    conf_apply(admin_conf_fields, &s->app.settings->admin, &fresh->admin);
+    /* Running turns and channels may still hold strings of older ones: all stay until the end. */
+    fresh->older = s->reloaded;
+    s->reloaded = fresh;
+    log_info("conf", "reloaded", "");
+}
+
+static void on_hup(uv_signal_t *sig, int number)
+{
+    struct serve *s = sig->data;
+    (void)number;
+    if (s->started)
+        reload(s);
+    else
+        s->reload_wanted = true; /* an Ollama may be looked for right now */
 }
 
 /* ---- start ---- */
@@ -59,6 +94,13 @@ static enum flow_rc probe_start(struct flow *f)
     return FLOW_WAIT;
 }
 
+/* What admins have changed at run time; the same from the first answer on. */
+static enum flow_rc configure_start(struct flow *f)
+{
+    configs_load(&of_flow(f)->configs, &f->op);
+    return FLOW_WAIT;
+}
+
 static enum flow_rc open_start(struct flow *f)
 {
     struct serve *s = of_flow(f);
@@ -72,6 +114,7 @@ static enum flow_rc open_start(struct flow *f)
         tools_ready(s->app.tools, NULL, TOOLS_READY_MS, &s->tools); /* before they are needed */
     chat_start(&s->app.chat);
     eraser_start(&s->app.chat);
+    if (s->reload_wanted) reload(s);
     flow_goto(f, STEP_N);
     return FLOW_NEXT;
 }
@@ -100,6 +143,7 @@ static void start_end(struct flow *f)
 static const struct flow_step start_steps[] = {
     [STEP_MIGRATE] = { "migrate", migrate_start, NULL, migrate_failed },
     [STEP_PROBE] = { "probe", probe_start, NULL, NULL },
+    [STEP_CONFIGURE] = { "configure", configure_start, NULL, migrate_failed },
     [STEP_OPEN] = { "open", open_start, NULL, NULL },
     [STEP_WAIT] = { "wait", wait_start, wait_done, NULL },
 };
@@ -193,37 +237,7 @@ static void on_admin_drain(struct admin *admin)
     if (!s->draining) drain(s, "admin");
 }
 
-/* ---- reload ---- */
-
-static void on_hup(uv_signal_t *sig, int number)
-{
-    struct serve *s = sig->data;
-    (void)number;
-    struct settings *fresh;
-    struct err why;
-    if (settings_load(s->app.conf_path, &fresh, &why)) {
-        log_error("conf", "not reloaded, the old one stays in force", "text=%s",
-                  log_quote(str_of(why.msg)));
-        return;
-    }
-    settings_report_changes(s->app.settings, fresh);
-    if (*fresh->chat.model && !routes_find(s->app.models, str_of(fresh->chat.model))) {
-        log_error("conf", "not reloaded, no such model", "key=chat.model");
-        settings_free(fresh);
-        return;
-    }
-    log_setup((enum log_level)fresh->log.level, (enum log_format)fresh->log.format);
-    chat_reload(&s->app.chat, &fresh->chat);
-    channels_reload(&s->app.chat, fresh->doc);
-    s->app.settings->gateway = fresh->gateway;
-    s->app.settings->log = fresh->log;
-    s->app.settings->chat = fresh->chat;
-    conf_apply(admin_conf_fields, &s->app.settings->admin, &fresh->admin);
-    /* Running turns and channels may still hold strings of older ones: all stay until the end. */
-    fresh->older = s->reloaded;
-    s->reloaded = fresh;
-    log_info("conf", "reloaded", "");
-}
+/* ---- signals ---- */
 
 static void watch(struct serve *s, uv_signal_t *sig, uv_signal_cb cb, int number)
 {
@@ -244,6 +258,7 @@ static void run(struct serve *s)
     watch(s, &s->hup, on_hup, SIGHUP);
     timer_set(loop, &s->daily, DAY_MS);
     health_open(&s->health, &s->app);
+    configs_open(&s->configs, &s->app);
     export_open(&s->exports, &s->app);
     s->admin.drain = on_admin_drain;
     admin_open(&s->admin, &s->app);
@@ -255,6 +270,7 @@ static void run(struct serve *s)
     op_cancel(&s->partitions);
     op_cancel(&s->tools);
     admin_close(&s->admin);
+    configs_close(&s->configs);
     export_close(&s->exports);
     health_close(&s->health);
     uv_close((uv_handle_t *)&s->term, NULL);
@@ -279,6 +295,7 @@ int serve_main(const char *conf_path, char **args)
         run(&serve);
     }
     app_close(&serve.app);
+    configs_free(&serve.configs);
     while (serve.reloaded) {
         struct settings *older = serve.reloaded->older;
         settings_free(serve.reloaded);

@@ -6,6 +6,7 @@
 #include "core/store/migrate.h"
 #include "gateway/admin/admin.h"
 #include "gateway/app.h"
+#include "gateway/configs.h"
 #include "gateway/export.h"
 #include "gateway/health.h"
 
@@ -16,6 +17,7 @@ struct serve {
     struct health health;
     struct export_route exports;
     struct admin admin;
+    struct configs configs;
     struct op partitions, tools;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;
@@ -23,5 +25,6 @@ struct serve {
     uint64_t drain_until_ms;
     struct settings *reloaded; /* owns the strings of what SIGHUP changed; NULL = nothing yet */
     bool started, draining;
-    int status; /* of the process */
+    bool reload_wanted; /* it was asked for while starting */
+    int status;         /* of the process */
 };

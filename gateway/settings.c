@@ -41,6 +41,14 @@ static const struct conf_field gateway_fields[] = {
       .max = 1200,
       .flags = CONF_RELOADABLE,
       .help = "Drop messages older than this many whole months; 0 = keep all." },
+    { .key = "config_secrets",
+      .type = CONF_LIST,
+      .offset = offsetof(struct gateway_conf, config_secrets),
+      .def = "env:*_API_KEY",
+      .flags = CONF_RELOADABLE,
+      .help =
+          "Secrets that models in the database may name: whoever may change models at run time can send these to a "
+          "server of their choice, and no others. One * in each stands for anything." },
     CONF_END,
 };
 
@@ -68,8 +76,8 @@ static const struct section {
 };
 #define N_SECTIONS (sizeof sections / sizeof *sections)
 
-static const char *const known_keys[] = { "gateway", "log",  "postgres", "redis",  "http",
-                                          "client",  "chat", "models",   "routes", "budgets",
+static const char *const known_keys[] = { "gateway", "log",  "postgres", "redis",    "http",
+                                          "client",  "chat", "models",   "routes",   "budgets",
                                           "tools",   "mcp",  "admin",    "channels", NULL };
 
 static enum err_kind read_sections(struct settings *s, struct err *why)

@@ -16,8 +16,9 @@ struct log_conf {
 };
 
 struct gateway_conf {
-    int64_t drain_ms;    /* SIGTERM: how long running answers may take to finish */
-    int64_t keep_months; /* of messages; 0 = all */
+    int64_t drain_ms;                /* SIGTERM: how long running answers may take to finish */
+    int64_t keep_months;             /* of messages; 0 = all */
+    struct conf_list config_secrets; /* that configurations in the database may name */
 };
 
 struct settings {

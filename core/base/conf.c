@@ -21,7 +21,9 @@
 struct conf_doc {
     config_t config;
     struct arena strings;
-    const char *name; /* as it stands in messages; "" = there is no file */
+    struct arena *to;              /* where strings that are read go */
+    const struct conf_list *allow; /* of secrets; NULL = all */
+    const char *name;              /* as it stands in messages; "" = there is no file */
 };
 
 /* One call of conf_read. */
@@ -128,6 +130,7 @@ static struct conf_doc *doc_new(const char *name)
 
     config_init(&doc->config);
     arena_init(&doc->strings);
+    doc->to = &doc->strings;
     doc->name = arena_cstr(&doc->strings, str_of(name));
     return doc;
 }
@@ -193,7 +196,7 @@ static enum err_kind secret_from_env(struct conf_doc *doc, const char *name, con
 
     if (!value) return err_set(why, ERR_CONF, "environment variable %s is not set", name);
     if (!*value) return err_set(why, ERR_CONF, "environment variable %s is empty", name);
-    *ret = arena_cstr(&doc->strings, str_of(value));
+    *ret = arena_cstr(doc->to, str_of(value));
     return ERR_NONE;
 }
 
@@ -208,8 +211,29 @@ static enum err_kind secret_from_file(struct conf_doc *doc, const char *path, co
     }
     strip_newline(&content);
     if (content.n == 0) return err_set(why, ERR_CONF, "file %s is empty", path);
-    *ret = arena_cstr(&doc->strings, buf_str(&content));
+    *ret = arena_cstr(doc->to, buf_str(&content));
     return ERR_NONE;
+}
+
+/* "env:OPENAI_API_KEY" by "env:*_KEY": one * stands for anything. */
+static bool fits_pattern(struct str text, struct str pattern)
+{
+    struct str end = pattern, begin = str_cut(&end, '*');
+
+    if (str_find_char(pattern, '*') == SIZE_MAX) return str_eq(text, pattern);
+    return text.n >= begin.n + end.n && str_starts(text, begin) && str_ends(text, end);
+}
+
+static bool is_allowed(const struct conf_doc *doc, const char *text)
+{
+    for (size_t i = 0; doc->allow && i < doc->allow->n; i++)
+        if (fits_pattern(str_of(text), str_of(doc->allow->v[i]))) return true;
+    return !doc->allow;
+}
+
+static bool is_reference(const char *text)
+{
+    return str_starts(str_of(text), STR("env:")) || str_starts(str_of(text), STR("file:"));
 }
 
 /* "" stands for no secret. */
@@ -220,13 +244,15 @@ static enum err_kind resolve_secret(struct conf_doc *doc, const char *text, cons
 
     *ret = "";
     if (!*text) return ERR_NONE;
-    if (str_starts(str_of(text), STR("env:")))
+    if (is_reference(text) && !is_allowed(doc, text))
+        failed = err_set(why, ERR_CONF, "%s may not be used here", text);
+    else if (str_starts(str_of(text), STR("env:")))
         failed = secret_from_env(doc, text + 4, ret, why);
     else if (str_starts(str_of(text), STR("file:")))
         failed = secret_from_file(doc, text + 5, ret, why);
     else
         failed = err_set(why, ERR_CONF,
-                         "a secret does not belong in this file: put it into an environment "
+                         "a secret does not belong here: put it into an environment "
                          "variable or a file, and write \"env:NAME\" or \"file:PATH\" here");
     log_secret(str_of(*ret));
     return failed;
@@ -236,13 +262,13 @@ static bool list_of_setting(struct conf_doc *doc, const config_setting_t *s, str
 {
     if (!config_setting_is_array(s) && !config_setting_is_list(s)) return false;
     size_t n = (size_t)config_setting_length(s);
-    const char **v = arena_alloc_array(&doc->strings, n, sizeof(*v));
+    const char **v = arena_alloc_array(doc->to, n, sizeof(*v));
     for (size_t i = 0; i < n; i++) {
         const config_setting_t *item = config_setting_get_elem(s, (unsigned)i);
         if (!is_string(item)) return false;
         struct str text = str_of(config_setting_get_string(item));
         if (!utf8_valid(text)) return false;
-        v[i] = arena_cstr(&doc->strings, text);
+        v[i] = arena_cstr(doc->to, text);
     }
     *ret = (struct conf_list){ n, v };
     return true;
@@ -274,7 +300,7 @@ static enum err_kind value_of_text(const struct reader *r, const struct conf_fie
 {
     switch (f->type) {
     case CONF_SECRET: return resolve_secret(r->doc, text, &ret->s, r->why);
-    case CONF_STR: ret->s = arena_cstr(&r->doc->strings, str_of(text)); return ERR_NONE;
+    case CONF_STR: ret->s = arena_cstr(r->doc->to, str_of(text)); return ERR_NONE;
     case CONF_DURATION:
     case CONF_SIZE:
     case CONF_ENUM:
@@ -301,8 +327,8 @@ static struct conf_list list_of_default(struct conf_doc *doc, struct str text)
     size_t n_max = 1;
 
     for (size_t i = 0; i < text.n; i++) n_max += text.p[i] == ',';
-    list.v = arena_alloc_array(&doc->strings, n_max, sizeof(*list.v));
-    while (text.n) list.v[list.n++] = arena_cstr(&doc->strings, str_trim(str_cut(&text, ',')));
+    list.v = arena_alloc_array(doc->to, n_max, sizeof(*list.v));
+    while (text.n) list.v[list.n++] = arena_cstr(doc->to, str_trim(str_cut(&text, ',')));
     return list;
 }
 
@@ -412,9 +438,14 @@ static enum err_kind check_filled(const struct conf_field *f, const union conf_a
     return err_set(why, ERR_CONF, "is required, but empty");
 }
 
+static const config_setting_t *member(const struct reader *r, const struct conf_field *f)
+{
+    return r->group ? config_setting_get_member(r->group, f->key) : NULL;
+}
+
 static enum err_kind read_field(const struct reader *r, const struct conf_field *f, void *into)
 {
-    const config_setting_t *s = r->group ? config_setting_get_member(r->group, f->key) : NULL;
+    const config_setting_t *s = member(r, f);
     union conf_any v;
 
     memset(&v, 0, sizeof(v)); /* { 0 } is only the first member of a union */
@@ -540,6 +571,27 @@ enum err_kind conf_read(struct conf_doc *doc, struct conf_group *g, const char *
     for (; fields->key; fields++)
         if (read_field(&r, fields, into)) return ERR_CONF;
     return ERR_NONE;
+}
+
+enum err_kind conf_overlay(struct conf_doc *doc, struct conf_group *g, const char *section,
+                           const struct conf_field *fields, void *into, struct err *why)
+{
+    struct reader r = { .doc = doc, .group = setting_of(g), .section = section, .why = why };
+
+    if (check_keys(&r, fields, NULL)) return ERR_CONF;
+    for (; fields->key; fields++)
+        if (member(&r, fields) && read_field(&r, fields, into)) return ERR_CONF;
+    return ERR_NONE;
+}
+
+void conf_strings_to(struct conf_doc *doc, struct arena *strings)
+{
+    doc->to = strings ? strings : &doc->strings;
+}
+
+void conf_allow_secrets(struct conf_doc *doc, const struct conf_list *allow)
+{
+    doc->allow = allow;
 }
 
 enum err_kind conf_blame(struct conf_doc *doc, struct conf_group *g, const char *key,

@@ -6,6 +6,7 @@
  * "channels" are lists of groups, each with its own `name` and `type`.
  */
 #pragma once
+#include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/err.h"
 #include "core/base/str.h"
@@ -49,6 +50,7 @@ struct conf_field {
         .key = NULL \
     }
 
+struct json;
 struct conf_doc;   /* a parsed file; owns every string read from it */
 struct conf_group; /* one { } in it; NULL = absent, all defaults */
 
@@ -57,6 +59,13 @@ enum err_kind conf_open(const char *path, struct conf_doc **ret, struct err *why
 /* The same from memory; `name` stands for the path in messages. */
 enum err_kind conf_open_text(struct str text, const char *name, struct conf_doc **ret,
                              struct err *why);
+/*
+ * The same from JSON, the value of one top-level key: an object for a group, an array of objects
+ * for a list. Messages name the n-th entry of a list as "NAME:n: ". ERR_CONF also for what a
+ * configuration has no word for: null, nested lists, keys of other characters.
+ */
+enum err_kind conf_open_json(struct json *value, const char *key, const char *name,
+                             struct conf_doc **ret, struct err *why);
 void conf_close(struct conf_doc *doc);
 
 /* The group `name` at the top level, or NULL. ERR_CONF if it is there but is not a group. */
@@ -77,6 +86,35 @@ const char *conf_peek(struct conf_group *g, const char *key);
 enum err_kind conf_read(struct conf_doc *doc, struct conf_group *g, const char *section,
                         const struct conf_field *fields, const char *const *also, void *into,
                         struct err *why);
+
+/* The same, but what `g` does not say stays in `into` as it was. */
+enum err_kind conf_overlay(struct conf_doc *doc, struct conf_group *g, const char *section,
+                           const struct conf_field *fields, void *into, struct err *why);
+
+/*
+ * Strings and lists that are read from now on live in `strings`, instead of as long as the
+ * document; NULL = the document again. For those who read it more often than once.
+ */
+void conf_strings_to(struct conf_doc *doc, struct arena *strings);
+/*
+ * Which secrets the document may name, each "env:NAME" or "file:PATH", where one * stands for
+ * anything; NULL = all. Borrowed. For a document that somebody wrote who may not read the others.
+ */
+void conf_allow_secrets(struct conf_doc *doc, const struct conf_list *allow);
+
+/*
+ * A group of a list, of whichever document. Documents are layers: a group of a later one takes the
+ * place of the group of an earlier one that has the same `name` (case does not matter); the others
+ * come behind.
+ * ret      filled with at most `max`
+ * Returns how many there are, which may be more.
+ */
+struct conf_item {
+    struct conf_doc *doc;
+    struct conf_group *group;
+};
+size_t conf_layers(struct conf_doc *const *docs, size_t n_docs, const char *list,
+                   struct conf_item *ret, size_t max);
 
 /*
  * A check of the caller's own failed: put the place of `key` in front of the text of *why, or of

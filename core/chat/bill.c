@@ -17,7 +17,7 @@ static int64_t as_kept(int64_t nano)
 static void add_line(struct turn *t, const struct model *m, const struct model_usage *u)
 {
     struct bill_line *line = arena_new(&t->arena, struct bill_line);
-    const struct price *price = models_price(t->chat->models, m);
+    const struct price *price = models_price(t->models, m);
     *line = (struct bill_line){ .id = uuid_v7(),
                                 .model = m,
                                 .usage = *u,
@@ -59,7 +59,7 @@ int64_t bill_log(const struct turn *t, const struct route_log *log)
     int64_t sum = 0;
     for (size_t i = 0; i < log->n; i++) {
         const struct route_try *try = &log->v[i];
-        int64_t cost = as_kept(price_cost(models_price(t->chat->models, try->model), &try->usage));
+        int64_t cost = as_kept(price_cost(models_price(t->models, try->model), &try->usage));
         if (route_try_paid(try) && cost > 0) sum += cost;
     }
     return sum;

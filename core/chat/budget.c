@@ -176,7 +176,7 @@ static int64_t longest_answer(const struct model *m, int64_t prompt)
 static int64_t estimate_of(struct turn *t, const struct model *m, struct str so_far)
 {
     int64_t prompt = tokens_of_ask(turn_draft(t, m, so_far));
-    return price_estimate(models_price(t->chat->models, m), prompt, longest_answer(m, prompt));
+    return price_estimate(models_price(t->models, m), prompt, longest_answer(m, prompt));
 }
 
 /* The dearest model of the route decides. NULL: all have a price. */
@@ -203,7 +203,7 @@ static uint64_t lease_ms(const struct route *route)
 /* The process has just started and has not seen the price list yet. */
 static bool prices_wait(struct turn *t)
 {
-    if (models_prices_known(t->chat->models) || t->price_waits == PRICE_WAITS_MAX) return false;
+    if (models_prices_known(t->models) || t->price_waits == PRICE_WAITS_MAX) return false;
     t->price_waits++;
     t->waits_for_prices = true;
     op_sleep(&t->flow.op, PRICE_WAIT_MS);

@@ -77,7 +77,7 @@ void chat_open(struct chat *chat, struct loop *loop, struct store *store, struct
     *chat = (struct chat){ .loop = loop,
                            .store = store,
                            .redis = redis,
-                           .models = models,
+                           .models_now = models,
                            .conf = *conf,
                            .owner = owner };
     list_init(&chat->channels);

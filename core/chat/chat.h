@@ -53,7 +53,7 @@ struct chat {
     struct loop *loop;
     struct store *store;
     struct redis *redis;
-    struct models *models;
+    struct models *models_now;  /* for turns that begin; one that runs has models of its own */
     struct tools *tools;        /* that models may call; NULL: none */
     const struct mcp_conf *mcp; /* how, if there are any */
     struct chat_conf conf;
@@ -69,6 +69,7 @@ struct chat {
     struct keeper *keeper;
     struct eraser *eraser;
     struct budgets budgets;
+    struct str configured; /* JSON: versions of configurations in force; "" = the file decides */
     struct str public_url; /* where the world reaches this process, for addresses in answers */
 };
 

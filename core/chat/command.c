@@ -53,7 +53,7 @@ static void list_route(struct buf *b, const struct route *r, const struct route 
 static enum flow_rc models_run(struct turn *t, struct str args)
 {
     (void)args;
-    struct models *models = t->chat->models;
+    struct models *models = t->models;
     _cleanup_(buf_done) struct buf b = BUF_INIT(16 * 1024);
     for (size_t i = 0; i < routes_count(models); i++)
         list_route(&b, routes_at(models, i), turn_route(t));
@@ -77,7 +77,7 @@ static enum flow_rc model_run(struct turn *t, struct str args)
     bool always = str_ends(args, STR(ALWAYS));
     if (always) args = str_trim(str_head(args, args.n - STR(ALWAYS).n));
     bool back = str_eq_nocase(args, STR("default"));
-    const struct route *r = back ? NULL : routes_find(t->chat->models, args);
+    const struct route *r = back ? NULL : routes_find(t->models, args);
     if (!back && !r) {
         turn_say(t, "I know no model `%.*s`. `/models` lists those that I know.",
                  STR_ARG(str_head(args, 64)));

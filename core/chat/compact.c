@@ -77,7 +77,7 @@ enum flow_rc compact_start(struct turn *t)
     struct model_ask *ask = arena_new(&t->arena, struct model_ask);
     *ask = (struct model_ask){ .messages = v, .n_messages = 2, .max_tokens = SUMMARY_TOKENS };
     t->compacting = t->context.entries[first + n - 1].ordinal;
-    model_ask(t->chat->models, turn_route(t)->v[0], &t->flow.op, ask, on_piece, t, &t->summary);
+    model_ask(t->models, turn_route(t)->v[0], &t->flow.op, ask, on_piece, t, &t->summary);
     return FLOW_WAIT;
 }
 

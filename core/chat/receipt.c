@@ -47,7 +47,7 @@ static void put_try(struct json_out *o, const struct turn *turn, const struct ro
         json_field_i64(o, "first_token_ms", t->first_token_ms);
         json_field_i64(o, "ms", t->ms);
         put_usage(o, &t->usage);
-        int64_t cost = price_cost(models_price(turn->chat->models, t->model), &t->usage);
+        int64_t cost = price_cost(models_price(turn->models, t->model), &t->usage);
         if (cost != COST_UNKNOWN) json_field_i64(o, "cost_nano", cost);
     }
     json_close(o, '}');
@@ -86,6 +86,10 @@ struct str receipt_make(struct turn *t)
     json_open(&o, '{');
     json_field_str(&o, "route", str_of(turn_route(t)->name));
     json_field_str(&o, "model", str_of(t->model->name));
+    if (t->configured.n) {
+        json_key(&o, "configured");
+        json_put_raw(&o, t->configured);
+    }
     if (t->reuse.made_at.n) put_cached(&o, t);
     json_key(&o, "asked");
     json_open(&o, '[');
@@ -186,6 +190,17 @@ static void tell_tool(struct buf *to, struct json *tool)
     tell_ms(to, ":", number(tool, "ms"));
 }
 
+/* Which versions of the database it was answered by. */
+static void tell_configured(struct buf *to, struct json *configured)
+{
+    struct json_member m = { .begun = false };
+    const char *before = "\n- configured by";
+    for (int64_t version; json_next(configured, &m); before = ",") {
+        if (!json_i64(m.value, &version)) continue;
+        buf_addf(to, "%s %.*s version %" PRId64, before, STR_ARG(m.key), version);
+    }
+}
+
 bool receipt_tell(struct json *receipt, struct buf *to)
 {
     struct json *asked = json_get(receipt, "asked");
@@ -217,6 +232,7 @@ bool receipt_tell(struct json *receipt, struct buf *to)
                  number(receipt, "counted"), number(receipt, "estimated"));
     if (number(receipt, "pictures"))
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
+    tell_configured(to, json_get(receipt, "configured"));
     tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));
     tell_ms(to, ", preparing took", number(receipt, "prepared_ms"));
     tell_ms(to, ", answering", number(receipt, "answered_ms"));

@@ -230,7 +230,7 @@ static enum flow_rc ask_start(struct flow *f)
     w->answer = (struct model_answer){ .tries = 0 };
     w->log = (struct route_log){ .n = 0 };
     w->text_before = t->answer.text.n;
-    route_ask(t->chat->models, turn_route(t), &f->op, &asker, &w->answer, &w->log);
+    route_ask(t->models, turn_route(t), &f->op, &asker, &w->answer, &w->log);
     return FLOW_WAIT;
 }
 
@@ -522,7 +522,7 @@ void toolbox_ask(struct turn *t, struct op *op, const struct route_asker *asker)
 {
     t->toolbox = (struct toolbox){ .n = 0 };
     if (tools_servers(t->chat->tools) == 0 && !t->permit.saved.n) {
-        route_ask(t->chat->models, turn_route(t), op, asker, &t->answer, &t->asked);
+        route_ask(t->models, turn_route(t), op, asker, &t->answer, &t->asked);
         return;
     }
     struct toolwork *w = mem_new(struct toolwork);

@@ -111,10 +111,10 @@ const struct route *turn_route(const struct turn *t)
     const struct str choices[] = { t->request.model_override, t->request.preferred_model,
                                    str_of(t->channel->model), str_of(t->chat->conf.model) };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        const struct route *r = choices[i].n ? routes_find(t->chat->models, choices[i]) : NULL;
+        const struct route *r = choices[i].n ? routes_find(t->models, choices[i]) : NULL;
         if (r) return r;
     }
-    return routes_default(t->chat->models);
+    return routes_default(t->models);
 }
 
 /* The person wanted it to end. The answer to /stop says so, but what stands there has to be
@@ -816,6 +816,7 @@ static void turn_end(struct flow *f)
     pg_rows_done(&t->no_room);
     pg_rows_done(&t->rows);
     pg_rows_done(&t->claim_rows);
+    models_close(t->models);
     arena_done(&t->arena);
     free(t);
 }
@@ -849,6 +850,7 @@ void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, 
 {
     struct turn *t = mem_new(struct turn);
     t->chat = chat;
+    t->models = models_hold(chat->models_now);
     t->lane = lane;
     t->conversation = conversation;
     t->urgent = urgent;
@@ -857,6 +859,7 @@ void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, 
     t->reason = "";
     t->typing.fire = on_typing;
     arena_init(&t->arena);
+    t->configured = arena_dup(&t->arena, chat->configured);
     if (lane) lane->turn = t;
     flow_start(&t->flow, &turn_flow, chat->loop, &chat->turns);
 }

@@ -25,12 +25,14 @@ extern const struct flow_kind turn_flow;
 struct turn {
     struct flow flow;
     struct chat *chat;
-    struct lane *lane; /* NULL: an urgent request, beside the lanes */
+    struct models *models; /* those of its beginning, until its end; not the chat's, which change */
+    struct lane *lane;     /* NULL: an urgent request, beside the lanes */
     struct channel *channel;
     struct arena arena;     /* everything of this turn */
     char id[UUID_TEXT_MAX]; /* the request's: in every log line */
     uint64_t began_ms;
 
+    struct str configured; /* as in chat, when it began */
     struct uuid conversation, urgent;
     struct uuid
         next; /* /new: the conversation that goes on when this turn is over; nil = none waits */

@@ -428,6 +428,7 @@ static void call_free(struct flow *f)
     }
     try_done(c);
     buf_done(&c->script);
+    models_close(c->models);
     free(c);
 }
 
@@ -460,7 +461,7 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
                struct model_answer *ret)
 {
     struct call *c = mem_new(struct call);
-    *c = (struct call){ .models = models,
+    *c = (struct call){ .models = models_hold(models),
                         .m = m,
                         .op = op,
                         .ask = *ask,

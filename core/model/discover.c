@@ -25,9 +25,10 @@ static const char *env(const char *name)
 
 static struct remote *make(struct models *models, const struct model_type *type, struct str name)
 {
-    struct model *m = models_make(models, type, NULL, NULL);
+    const struct conf_item nothing = { models->doc, NULL };
+    struct model *m = models_make(models, type, &nothing, NULL);
     if (!m) return NULL;
-    m->name = arena_cstr(&models->strings, name);
+    m->name = arena_cstr(&m->strings, name);
     return container_of(m, struct remote, base);
 }
 
@@ -39,10 +40,10 @@ bool models_from_environment(struct models *models)
     struct remote *m = make(models, &model_openai, str_of(*name ? name : OPENAI_MODEL));
     if (!m) return false;
     log_secret(key);
-    m->api_key = arena_cstr(&models->strings, key);
+    m->api_key = arena_cstr(&m->base.strings, key);
     m->base.context_tokens = OPENAI_CONTEXT;
     if (*url) {
-        m->base_url = arena_cstr(&models->strings, str_of(url));
+        m->base_url = arena_cstr(&m->base.strings, str_of(url));
         const char *field;
         struct err why;
         if (m->base.type->check(&m->base, &field, &why) != ERR_NONE) {
@@ -65,16 +66,16 @@ static bool makes_vectors(struct json *entry, struct str name)
     return str_find(family, STR("bert")) != SIZE_MAX || str_find(name, STR("embed")) != SIZE_MAX;
 }
 
-static void add_ollama(struct models *models, struct str tag, const char *base_url, bool embeds)
+static void add_ollama(struct models *models, struct str tag, struct str base_url, bool embeds)
 {
     struct str name = tag;
     if (str_ends(name, STR(":latest"))) name.n -= STR(":latest").n;
     if (models_knows(models, name)) return;
     struct remote *m = make(models, &model_ollama, name);
     if (!m) return;
-    m->base.model = arena_cstr(&models->strings, tag);
+    m->base.model = arena_cstr(&m->base.strings, tag);
     m->base.embeds = embeds;
-    m->base_url = base_url;
+    m->base_url = arena_cstr(&m->base.strings, base_url);
     m->base.first_token_ms = OLLAMA_FIRST_TOKEN_MS;
     m->base.context_tokens = OLLAMA_CONTEXT;
     m->base.max_tokens = OLLAMA_MAX_TOKENS;
@@ -88,8 +89,8 @@ static void read_tags(struct models *models, struct str body)
     const struct model *demo = models->list[0];
     if (json_parse(body, &doc, NULL) != ERR_NONE) return;
     struct json *tags = json_get(doc, "models");
-    struct str url = str_of(models->probe_url);
-    const char *base_url = arena_cstr(&models->strings, str_head(url, url.n - STR("/api/tags").n));
+    struct str url = str_of(models->probe_url),
+               base_url = str_head(url, url.n - STR("/api/tags").n);
     models->n = 0;
     for (size_t i = 0; i < json_length(tags) && models->n_made < MODELS_MAX; i++) {
         struct json *entry = json_at(tags, i);

@@ -198,6 +198,7 @@ static void embed_free(struct flow *f)
         op_fail(e->op, &f->err);
     }
     try_done(e);
+    models_close(e->models);
     free(e);
 }
 
@@ -246,7 +247,9 @@ void model_embed(struct models *models, const struct model *m, struct op *op,
         return;
     }
     struct embed *e = mem_new(struct embed);
-    *e = (struct embed){ .models = models, .m = m, .op = op, .texts = texts, .n = n, .ret = ret };
+    *e = (struct embed){
+        .models = models_hold(models), .m = m, .op = op, .texts = texts, .n = n, .ret = ret
+    };
     e->began_ms = clock_ms();
     arena_init(&e->arena);
     op_begin(op, &embed_op, e, (uint64_t)m->total_ms + DEADLINE_SLACK);

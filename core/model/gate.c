@@ -37,24 +37,40 @@ static void on_tell(struct timer *timer);
 
 static struct gate *gate_of(struct models *models, const struct model *m)
 {
-    for (struct gate *g = models->gates; g; g = g->next)
+    for (struct gate *g = models->common->gates; g; g = g->next)
         if (g->model == m) return g;
     struct gate *g = mem_new(struct gate);
     *g = (struct gate){
-        .next = models->gates, .loop = models->loop, .model = m, .average_ms = AVERAGE_MS
+        .next = models->common->gates, .loop = models->loop, .model = m, .average_ms = AVERAGE_MS
     };
     list_init(&g->channels);
     g->tell.fire = on_tell;
-    models->gates = g;
+    models->common->gates = g;
     return g;
+}
+
+static void gate_free(struct gate *g)
+{
+    timer_clear(g->loop, &g->tell);
+    free(g);
+}
+
+void gate_forget(struct gate **first, const struct model *m)
+{
+    for (struct gate **at = first; *at; at = &(*at)->next) {
+        struct gate *g = *at;
+        if (g->model != m) continue;
+        *at = g->next;
+        gate_free(g);
+        return;
+    }
 }
 
 void gates_free(struct gate *first)
 {
     while (first) {
         struct gate *next = first->next;
-        timer_clear(first->loop, &first->tell);
-        free(first);
+        gate_free(first);
         first = next;
     }
 }

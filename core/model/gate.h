@@ -43,5 +43,6 @@ void gate_enter(struct models *models, const struct model *m, struct gate_ticket
  */
 void gate_leave(struct gate_ticket *t, uint64_t ms);
 
-/* For models_close: nobody waits any more. */
+/* For model_drop and models_close: nobody waits any more. */
+void gate_forget(struct gate **first, const struct model *m);
 void gates_free(struct gate *first);

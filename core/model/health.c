@@ -20,6 +20,7 @@
 #define PUSHED_MS_MAX 3600000
 
 struct patient {
+    struct list link;
     const struct model *model;
     unsigned failures, rests; /* in a row */
     uint64_t until_ms;        /* rests; 0 = it does not */
@@ -34,9 +35,8 @@ struct health {
     struct redis_sub pushes;
     struct timer record_timer;
     struct op record;
-    char record_reason[ERR_MSG_MAX]; /* the op's own: the patient's may change meanwhile */
-    struct patient v[MODELS_MAX];
-    size_t n;
+    struct arena recorded; /* the op's own: the patient may change meanwhile, or go */
+    struct list patients;
 };
 
 static struct metric m_rests = METRIC(METRIC_COUNTER, "parley_model_rests_total", "",
@@ -70,12 +70,20 @@ static struct redis_script failed_script = {
 
 static struct patient *patient_of(struct health *h, const struct model *m)
 {
-    for (size_t i = 0; i < h->n; i++)
-        if (h->v[i].model == m) return &h->v[i];
-    if (h->n == MODELS_MAX) return NULL;
-    struct patient *p = &h->v[h->n++];
-    *p = (struct patient){ .model = m };
+    list_each (it, next, &h->patients) {
+        struct patient *p = container_of(it, struct patient, link);
+        if (p->model == m) return p;
+    }
+    struct patient *p = mem_new(struct patient);
+    p->model = m;
+    list_push(&h->patients, &p->link);
     return p;
+}
+
+static void patient_free(struct patient *p)
+{
+    list_drop(&p->link);
+    free(p);
 }
 
 /* ---- with the others ---- */
@@ -114,8 +122,8 @@ static void on_push(struct redis_sub *sub, struct str payload)
     struct str rest = payload, name = str_cut(&rest, ' ');
     int64_t ms;
     if (!str_i64(rest, &ms) || ms < 0 || ms > PUSHED_MS_MAX) return;
-    for (size_t i = 0; i < h->n; i++) {
-        struct patient *p = &h->v[i];
+    list_each (it, next, &h->patients) {
+        struct patient *p = container_of(it, struct patient, link);
         if (!str_eq(name, str_of(p->model->name))) continue;
         p->failures = 0;
         if (!ms || !p->rests) p->rests = ms > 0; /* who put it to rest has counted already */
@@ -135,13 +143,14 @@ static void on_record_timer(struct timer *timer)
     struct health *h = container_of(timer, struct health, record_timer);
     timer_set(h->loop, timer, RECORD_MS);
     if (op_busy(&h->record)) return;
-    for (size_t i = 0; i < h->n; i++) {
-        struct patient *p = &h->v[i];
+    list_each (it, next, &h->patients) {
+        struct patient *p = container_of(it, struct patient, link);
         if (!p->calls.n) continue;
-        snprintf(h->record_reason, sizeof(h->record_reason), "%s", p->until_ms ? p->reason : "");
-        store_provider_health(h->store, &h->record, str_of(p->model->name),
+        arena_done(&h->recorded);
+        store_provider_health(h->store, &h->record, arena_dup(&h->recorded, str_of(p->model->name)),
                               str_of(p->model->type->name), str_of(status_of(p)),
-                              str_of(h->record_reason), &p->calls);
+                              arena_dup(&h->recorded, str_of(p->until_ms ? p->reason : "")),
+                              &p->calls);
         p->calls = (struct provider_calls){ 0 };
         return; /* the others next time, or when this one is through */
     }
@@ -158,9 +167,9 @@ static void on_recorded(struct op *op)
 
 uint32_t health_rest_ms(struct models *models, const struct model *m)
 {
-    struct patient *p = patient_of(models->health, m);
+    struct patient *p = patient_of(models->common->health, m);
     uint64_t now = clock_ms();
-    if (!p || !p->until_ms) return 0;
+    if (!p->until_ms) return 0;
     if (now < p->until_ms) return (uint32_t)(p->until_ms - now);
     p->until_ms = now + PROBE_MS; /* this one is the question that is let through */
     return 0;
@@ -168,14 +177,13 @@ uint32_t health_rest_ms(struct models *models, const struct model *m)
 
 bool health_is_well(struct models *models, const struct model *m)
 {
-    const struct patient *p = patient_of(models->health, m);
-    return !p || !p->until_ms;
+    const struct patient *p = patient_of(models->common->health, m);
+    return !p->until_ms;
 }
 
 void health_worked(struct models *models, const struct model *m, uint32_t ms)
 {
-    struct patient *p = patient_of(models->health, m);
-    if (!p) return;
+    struct patient *p = patient_of(models->common->health, m);
     bool was_ill = p->failures || p->until_ms;
     p->calls.n++;
     p->calls.ms += ms;
@@ -183,7 +191,7 @@ void health_worked(struct models *models, const struct model *m, uint32_t ms)
     p->until_ms = 0;
     if (!was_ill) return;
     log_info("model", "works again", "model=%s", m->name);
-    share_recovery(models->health, p);
+    share_recovery(models->common->health, p);
 }
 
 static void put_to_rest(struct patient *p, uint32_t ms)
@@ -208,30 +216,28 @@ static void count(struct patient *p)
 
 void health_failed(struct models *models, const struct model *m, const struct err *why)
 {
-    struct patient *p = patient_of(models->health, m);
+    struct patient *p = patient_of(models->common->health, m);
     enum policy_rest rest = policy_rest(why);
-    if (!p) return;
     p->calls.n++;
     if (rest == POLICY_NO_REST) return;
     p->calls.failed++;
     memcpy(p->reason, why->msg, sizeof(p->reason));
     if (rest == POLICY_COUNT) {
         count(p);
-        share_failure(models->health, p, 0);
+        share_failure(models->common->health, p, 0);
         return;
     }
     uint32_t ms = rest == POLICY_REST ? why->retry_after_ms : LONG_REST_MS;
     if (ms > PUSHED_MS_MAX) ms = PUSHED_MS_MAX;
     put_to_rest(p, ms);
-    share_failure(models->health, p, ms);
+    share_failure(models->common->health, p, ms);
 }
 
 void health_look(struct models *models, const struct model *m, struct health_view *ret)
 {
-    const struct patient *p = patient_of(models->health, m);
+    const struct patient *p = patient_of(models->common->health, m);
     uint64_t now = clock_ms();
     *ret = (struct health_view){ .status = "healthy", .reason = "" };
-    if (!p) return;
     ret->status = status_of(p);
     ret->failures = p->failures;
     if (p->until_ms > now) ret->rest_ms = (uint32_t)(p->until_ms - now);
@@ -240,11 +246,10 @@ void health_look(struct models *models, const struct model *m, struct health_vie
 
 void health_wake(struct models *models, const struct model *m)
 {
-    struct patient *p = patient_of(models->health, m);
-    if (!p) return;
+    struct patient *p = patient_of(models->common->health, m);
     p->failures = p->rests = 0;
     p->until_ms = 0;
-    share_recovery(models->health, p);
+    share_recovery(models->common->health, p);
 }
 
 struct health *health_new(struct loop *loop)
@@ -254,16 +259,31 @@ struct health *health_new(struct loop *loop)
     h->pushes = (struct redis_sub){ .channel = PUSH_CHANNEL, .on_message = on_push };
     h->record_timer.fire = on_record_timer;
     list_init(&h->pushes.link);
+    list_init(&h->patients);
+    arena_init(&h->recorded);
     op_init(&h->record, loop, on_recorded);
     return h;
 }
 
+void health_forget(struct health *h, const struct model *m)
+{
+    list_each (it, next, &h->patients) {
+        struct patient *p = container_of(it, struct patient, link);
+        if (p->model == m) patient_free(p);
+    }
+}
+
+void health_expect(struct models *models)
+{
+    for (size_t i = 0; i < models->n; i++) patient_of(models->common->health, models->list[i]);
+}
+
 void models_share_health(struct models *models, struct redis *redis, struct store *store)
 {
-    struct health *h = models->health;
+    struct health *h = models->common->health;
     h->redis = redis;
     h->store = store;
-    for (size_t i = 0; i < models->n; i++) patient_of(h, models->list[i]);
+    health_expect(models);
     redis_subscribe(redis, &h->pushes);
     timer_set(h->loop, &h->record_timer, RECORD_MS);
 }
@@ -274,5 +294,7 @@ void health_free(struct health *h)
     if (h->redis) redis_unsubscribe(h->redis, &h->pushes);
     timer_clear(h->loop, &h->record_timer);
     op_cancel(&h->record);
+    arena_done(&h->recorded);
+    while (!list_empty(&h->patients)) patient_free(list_first(&h->patients, struct patient, link));
     free(h);
 }

@@ -17,6 +17,10 @@ struct store;
 
 struct health *health_new(struct loop *loop);
 void health_free(struct health *h); /* NULL is fine */
+/* For model_drop. */
+void health_forget(struct health *h, const struct model *m);
+/* These may be asked: what others tell of them counts from now on. */
+void health_expect(struct models *models);
 /* From now on with the others. Both are borrowed until health_free. */
 void models_share_health(struct models *models, struct redis *redis, struct store *store);
 

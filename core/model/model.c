@@ -1,11 +1,8 @@
 /*
- * model - which models there are: read from the configuration, or found by discover.c when it names
- * none. The first is the default.
+ * model - one model as it is configured, and finding one. Which ones there are: generations.c. The
+ * first is the default.
  */
 #include "core/base/mem.h"
-#include "core/model/gate.h"
-#include "core/model/health.h"
-#include "core/model/hedge.h"
 #include "core/model/models.h"
 #include "core/model/prices.h"
 #include "core/model/types.h"
@@ -86,18 +83,22 @@ static const char *const *keys_of(const struct conf_field *fields, const char *k
     return keys;
 }
 
-static enum err_kind model_read(struct conf_doc *doc, struct conf_group *g, struct model *m,
-                                struct err *why)
+/* Its strings are its own: it may outlive what it was read from. */
+static enum err_kind model_read(const struct conf_item *from, struct model *m, struct err *why)
 {
     const char *keys[KEYS_MAX];
-    enum err_kind kind =
-        conf_read(doc, g, "models", model_fields, keys_of(m->type->fields, keys), m, why);
-    if (kind != ERR_NONE) return kind;
-    return conf_read(doc, g, "models", m->type->fields, keys_of(model_fields, keys), m, why);
+    conf_strings_to(from->doc, &m->strings);
+    enum err_kind kind = conf_read(from->doc, from->group, "models", model_fields,
+                                   keys_of(m->type->fields, keys), m, why);
+    if (kind == ERR_NONE)
+        kind = conf_read(from->doc, from->group, "models", m->type->fields,
+                         keys_of(model_fields, keys), m, why);
+    conf_strings_to(from->doc, NULL);
+    return kind;
 }
 
 struct model *models_make(struct models *models, const struct model_type *type,
-                          struct conf_group *g, struct err *why)
+                          const struct conf_item *from, struct err *why)
 {
     if (models->n_made == MODELS_MAX) {
         err_set(why, ERR_CONF, "more than %d models", MODELS_MAX);
@@ -106,7 +107,29 @@ struct model *models_make(struct models *models, const struct model_type *type,
     struct model *m = mem_alloc(type->size);
     models->made[models->n_made++] = m;
     m->type = type;
-    return model_read(models->doc, g, m, why) == ERR_NONE ? m : NULL;
+    m->n_generations = 1;
+    arena_init(&m->strings);
+    return model_read(from, m, why) == ERR_NONE ? m : NULL;
+}
+
+static bool same(const struct model *a, const struct model *b)
+{
+    const char *key;
+    return a->type == b->type && !conf_differs(model_fields, a, b, &key) &&
+           !conf_differs(a->type->fields, a, b, &key);
+}
+
+/* The one of the generation before, if it is just like the one that was made last. */
+static const struct model *adopt(struct models *models, struct model *m)
+{
+    for (size_t i = 0; models->before && i < models->before->n_made; i++) {
+        struct model *old = models->before->made[i];
+        if (!same(old, m)) continue;
+        model_drop(models->common, m);
+        old->n_generations++;
+        return models->made[models->n_made - 1] = old;
+    }
+    return m;
 }
 
 void models_add(struct models *models, const struct model *m)
@@ -136,15 +159,15 @@ static enum err_kind name_check(const struct models *models, const struct model 
     return ERR_NONE;
 }
 
-static enum err_kind model_configure(struct models *models, struct conf_group *g, struct err *why)
+enum err_kind models_configure(struct models *models, const struct conf_item *from, struct err *why)
 {
-    const char *type_name = conf_peek(g, "type");
+    const char *type_name = conf_peek(from->group, "type");
     const struct model_type *type = type_find(type_name);
     if (!type) {
         err_set(why, ERR_CONF, "no model type is named \"%s\"", type_name);
-        return conf_blame(models->doc, g, "type", why);
+        return conf_blame(from->doc, from->group, "type", why);
     }
-    const struct model *m = models_make(models, type, g, why);
+    struct model *m = models_make(models, type, from, why);
     if (!m) return ERR_CONF;
     const char *key = "name";
     enum err_kind kind = name_check(models, m, why);
@@ -158,60 +181,9 @@ static enum err_kind model_configure(struct models *models, struct conf_group *g
         key = "count";
         kind = err_set(why, ERR_CONF, "the type \"%s\" does not count", type->name);
     }
-    if (kind != ERR_NONE) return conf_blame(models->doc, g, key, why);
-    models_add(models, m);
+    if (kind != ERR_NONE) return conf_blame(from->doc, from->group, key, why);
+    models_add(models, adopt(models, m));
     return ERR_NONE;
-}
-
-static enum err_kind models_read(struct models *models, struct err *why)
-{
-    size_t n = conf_groups(models->doc, "models");
-    for (size_t i = 0; i < n; i++) {
-        struct conf_group *g = conf_group_at(models->doc, "models", i);
-        enum err_kind kind = model_configure(models, g, why);
-        if (kind != ERR_NONE) return kind;
-    }
-    if (models->n > 0 || models_from_environment(models)) return ERR_NONE;
-
-    struct model *demo = models_make(models, &model_demo, NULL, why);
-    if (!demo) return ERR_CONF;
-    demo->name = "demo";
-    models_add(models, demo);
-    models->probing_useful = true;
-    return ERR_NONE;
-}
-
-enum err_kind models_open(struct loop *loop, struct http_client *http, struct conf_doc *doc,
-                          struct models **ret, struct err *why)
-{
-    struct models *models = mem_new(struct models);
-    models->loop = loop;
-    models->http = http;
-    models->doc = doc;
-    models->health = health_new(loop);
-    models->prices = prices_new(models);
-    arena_init(&models->strings);
-    op_init(&models->probe, loop, NULL);
-    enum err_kind kind = models_read(models, why);
-    if (kind == ERR_NONE) kind = routes_read(models, why);
-    if (kind != ERR_NONE)
-        models_close(models);
-    else
-        *ret = models;
-    return kind;
-}
-
-void models_close(struct models *models)
-{
-    op_cancel(&models->probe);
-    health_free(models->health);
-    gates_free(models->gates);
-    hedges_free(models->hedges);
-    prices_free(models->prices);
-    http_reply_done(&models->probe_reply);
-    for (size_t i = 0; i < models->n_made; i++) free(models->made[i]);
-    arena_done(&models->strings);
-    free(models);
 }
 
 const struct model *models_default(const struct models *models)

@@ -139,13 +139,15 @@ struct model {
     int64_t context_tokens, max_tokens;
     int count; /* enum model_counts */
     int64_t connect_ms, first_token_ms, idle_ms, total_ms;
-    bool sees;           /* it can look at pictures */
-    bool tools;          /* it can call tools */
-    int64_t tries;       /* in all, before the first piece was shown */
-    int64_t running_max; /* see gate.h; 0 = any number */
-    int64_t reply_max;   /* bytes */
-    bool embeds;         /* it makes vectors, and cannot chat */
-    int64_t dimensions;  /* of its vectors, where they can be chosen; 0 = the model's own */
+    bool sees;              /* it can look at pictures */
+    bool tools;             /* it can call tools */
+    int64_t tries;          /* in all, before the first piece was shown */
+    int64_t running_max;    /* see gate.h; 0 = any number */
+    int64_t reply_max;      /* bytes */
+    bool embeds;            /* it makes vectors, and cannot chat */
+    int64_t dimensions;     /* of its vectors, where they can be chosen; 0 = the model's own */
+    unsigned n_generations; /* that have it, see models.h */
+    struct arena strings;   /* its settings' */
 };
 enum model_counts { MODEL_ESTIMATES, MODEL_COUNTS };
 extern const struct conf_field model_fields[]; /* the common ones */
@@ -160,14 +162,28 @@ struct models;
  * Read the list "models" of the configuration; when it is empty, the first that works of:
  * OPENAI_API_KEY (with OPENAI_BASE_URL, OPENAI_MODEL), an Ollama that answers on 127.0.0.1:11434
  * (or OLLAMA_HOST; probed by models_probe), demo.
- * doc      outlives the models: it owns their strings
+ * doc      outlives the models
+ * ret      held: models_close gives it back
  */
 enum err_kind models_open(struct loop *loop, struct http_client *http, struct conf_doc *doc,
                           struct models **ret, struct err *why);
-void models_close(struct models *m); /* no model_ask is under way */
+/*
+ * The models and routes of another configuration, while those of `before` may still answer. What is
+ * the same in both stays as it is: who waits for it, whether it rests, what it costs.
+ * docs     layers, as conf_layers: read during the call only
+ * ret      held, as `before` still is: models_close gives each back
+ */
+enum err_kind models_renew(struct models *before, struct conf_doc *const *docs, size_t n_docs,
+                           struct models **ret, struct err *why);
+/*
+ * Hold these models: they, and their routes, live until as many models_close. Whoever keeps a
+ * pointer to one of them beyond a call must hold them.
+ */
+struct models *models_hold(struct models *m);
+void models_close(struct models *m); /* the last one frees them; NULL is fine */
 /*
  * Find out whether Ollama is there, when nothing else is configured: finishes within 1 s, never
- * fails. If it is, its models take the place of demo.
+ * fails. If it is, its models take the place of demo. Before anybody asks them.
  */
 void models_probe(struct models *m, struct op *op);
 const struct model *models_default(const struct models *m);

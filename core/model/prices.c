@@ -11,18 +11,21 @@
 #define CONF_SCALE 9 /* dollars a million tokens -> nano */
 
 struct prices {
-    struct models *models;
+    struct loop *loop;
     struct store *store;
     struct timer timer;
     struct op op;
     struct arena arena; /* of the op's arguments */
     struct pg_rows rows;
     bool read;
-    struct price_entry {
-        const struct model *model;
-        struct price price;
-    } v[MODELS_MAX];
-    size_t n;
+    bool incomplete; /* a model has come that the question under way does not name */
+    struct list entries;
+};
+
+struct price_entry {
+    struct list link;
+    const struct model *model;
+    struct price price;
 };
 
 static const struct price unknown = { .known = false };
@@ -97,11 +100,12 @@ static void add_name(struct buf *to, struct str name)
 static struct str wanted_names(struct prices *p)
 {
     _cleanup_(buf_done) struct buf b = BUF_INIT(NAMES_MAX);
-    for (size_t i = 0; i < p->n; i++) {
+    list_each (it, next, &p->entries) {
+        const struct model *m = container_of(it, struct price_entry, link)->model;
         struct str names[3];
         struct price own;
-        if (own_price(p->v[i].model, &own)) continue;
-        size_t n = names_of(p->v[i].model, &p->arena, names);
+        if (own_price(m, &own)) continue;
+        size_t n = names_of(m, &p->arena, names);
         for (size_t j = 0; j < n; j++) add_name(&b, names[j]);
     }
     if (!b.n || b.full) return STR("{}");
@@ -134,31 +138,37 @@ static void on_rows(struct op *op)
 {
     struct prices *p = container_of(op, struct prices, op);
     bool failed = op->err.kind != ERR_NONE;
-    for (size_t i = 0; i < p->n && !failed; i++) find_price(p, &p->v[i]);
+    list_each (it, next, &p->entries)
+        if (!failed) find_price(p, container_of(it, struct price_entry, link));
     if (failed)
         log_debug("prices", "the list could not be read", "why=%s", log_quote(str_of(op->err.msg)));
-    p->read = p->read || !failed;
+    if (!failed) p->read = !p->incomplete;
     pg_rows_done(&p->rows);
-    timer_set(p->models->loop, &p->timer, failed ? SOON_MS : AGAIN_MS);
+    timer_set(p->loop, &p->timer, failed ? SOON_MS : p->incomplete ? 0 : AGAIN_MS);
 }
 
-/* Models may have come since: an Ollama was found. */
-static void gather(struct prices *p)
+static struct price_entry *entry_of(struct prices *p, const struct model *m)
 {
-    p->n = 0;
-    for (size_t i = 0; i < p->models->n_made; i++) {
-        struct price_entry *e = &p->v[p->n++];
-        if (e->model != p->models->made[i])
-            *e = (struct price_entry){ .model = p->models->made[i] };
-        if (!e->price.known && !own_price(e->model, &e->price)) e->price = unknown;
+    list_each (it, next, &p->entries) {
+        struct price_entry *e = container_of(it, struct price_entry, link);
+        if (e->model == m) return e;
     }
+    struct price_entry *e = mem_new(struct price_entry);
+    e->model = m;
+    list_push(&p->entries, &e->link);
+    if (own_price(m, &e->price)) return e;
+    e->price = unknown;
+    p->read = false;
+    p->incomplete = true;
+    if (p->store && !op_busy(&p->op)) timer_set(p->loop, &p->timer, 0);
+    return e;
 }
 
 static void on_timer(struct timer *timer)
 {
     struct prices *p = container_of(timer, struct prices, timer);
     arena_done(&p->arena);
-    gather(p);
+    p->incomplete = false;
     store_prices(p->store, &p->op, wanted_names(p), &p->rows);
 }
 
@@ -166,42 +176,59 @@ static void on_timer(struct timer *timer)
 
 const struct price *models_price(const struct models *models, const struct model *m)
 {
-    struct prices *p = models->prices;
-    for (size_t i = 0; i < p->n; i++)
-        if (p->v[i].model == m) return &p->v[i].price;
-    gather(p);
-    for (size_t i = 0; i < p->n; i++)
-        if (p->v[i].model == m) return &p->v[i].price;
-    return &unknown;
+    return &entry_of(models->common->prices, m)->price;
 }
 
 bool models_prices_known(const struct models *models)
 {
-    return models->prices->read;
+    return models->common->prices->read;
 }
 
-struct prices *prices_new(struct models *models)
+struct prices *prices_new(struct loop *loop)
 {
     struct prices *p = mem_new(struct prices);
-    p->models = models;
+    p->loop = loop;
+    list_init(&p->entries);
     p->timer.fire = on_timer;
     arena_init(&p->arena);
-    op_init(&p->op, models->loop, on_rows);
+    op_init(&p->op, loop, on_rows);
     return p;
 }
 
 void models_load_prices(struct models *models, struct store *store)
 {
-    models->prices->store = store;
-    timer_set(models->loop, &models->prices->timer, 0);
+    struct prices *p = models->common->prices;
+    p->store = store;
+    prices_expect(models);
+    timer_set(p->loop, &p->timer, 0);
+}
+
+void prices_expect(struct models *models)
+{
+    for (size_t i = 0; i < models->n_made; i++) entry_of(models->common->prices, models->made[i]);
+}
+
+static void entry_free(struct price_entry *e)
+{
+    list_drop(&e->link);
+    free(e);
+}
+
+void prices_forget(struct prices *p, const struct model *m)
+{
+    list_each (it, next, &p->entries) {
+        struct price_entry *e = container_of(it, struct price_entry, link);
+        if (e->model == m) entry_free(e);
+    }
 }
 
 void prices_free(struct prices *p)
 {
     if (!p) return;
-    timer_clear(p->models->loop, &p->timer);
+    timer_clear(p->loop, &p->timer);
     op_cancel(&p->op);
     pg_rows_done(&p->rows);
     arena_done(&p->arena);
+    while (!list_empty(&p->entries)) entry_free(list_first(&p->entries, struct price_entry, link));
     free(p);
 }

@@ -13,10 +13,13 @@ enum err_kind prices_check(const struct model *m, const char **ret_key, struct e
 void models_load_prices(struct models *models, struct store *store);
 /* Of a model of the configuration; never NULL. */
 const struct price *models_price(const struct models *models, const struct model *m);
-/* The list was read since the start: what has no price now has none. */
+/* The list was read since the last model came: what has no price now has none. */
 bool models_prices_known(const struct models *models);
 
-/* From models_open and models_close. */
+/* From generations.c. */
 struct prices;
-struct prices *prices_new(struct models *models);
+struct prices *prices_new(struct loop *loop);
+/* These may be asked: their prices are wanted. */
+void prices_expect(struct models *models);
+void prices_forget(struct prices *p, const struct model *m);
 void prices_free(struct prices *p);

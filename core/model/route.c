@@ -376,6 +376,7 @@ static void routing_end(struct flow *f)
     }
     gate_leave(&r->ticket, 0);
     model_answer_done(&r->rest);
+    models_close(r->models);
     free(r);
 }
 
@@ -409,7 +410,7 @@ void route_ask(struct models *models, const struct route *route, struct op *op,
     struct routing *r = mem_new(struct routing);
     uint64_t longest_ms = DEADLINE_SLACK_MS;
     for (size_t i = 0; i < route->n; i++) longest_ms += (uint64_t)route->v[i]->total_ms + 10000;
-    *r = (struct routing){ .models = models,
+    *r = (struct routing){ .models = models_hold(models),
                            .route = route,
                            .op = op,
                            .asker = *asker,

@@ -33,8 +33,10 @@ struct route {
     int64_t hedge_percentile, hedge_delay_ms, hedge_budget;
 };
 
-/* The list "routes" of the configuration; the models are there. Part of models_open. */
-enum err_kind routes_read(struct models *models, struct err *why);
+/* The list "routes" of the configuration, in layers as conf_layers; the models are there. Part of
+ * models_open and models_renew. */
+enum err_kind routes_read(struct models *models, struct conf_doc *const *docs, size_t n_docs,
+                          struct err *why);
 void routes_example(struct buf *to);
 /* A route, or the model of that name alone; NULL: there is none. The names of a route come first.
  */

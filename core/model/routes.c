@@ -69,21 +69,30 @@ static enum err_kind route_link(const struct models *models, const struct route_
     return ERR_NONE;
 }
 
-enum err_kind routes_read(struct models *models, struct err *why)
+static enum err_kind route_read(struct models *models, const struct conf_item *from,
+                                struct err *why)
 {
-    size_t n = conf_groups(models->doc, "routes");
-    for (size_t i = 0; i < n; i++) {
-        struct conf_group *g = conf_group_at(models->doc, "routes", i);
-        struct route_conf c = { .route = { .name = "" } };
-        const char *key = "name";
-        if (models->n_routes == ROUTES_MAX)
-            return err_set(why, ERR_CONF, "more than %d routes", ROUTES_MAX);
-        if (conf_read(models->doc, g, "routes", route_fields, NULL, &c, why)) return why->kind;
-        enum err_kind kind = route_check(models, &c, &key, why);
-        if (kind == ERR_NONE) kind = route_link(models, &c, &models->routes[models->n_routes], why);
-        if (kind != ERR_NONE) return conf_blame(models->doc, g, key, why);
-        models->n_routes++;
-    }
+    struct route_conf c = { .route = { .name = "" } };
+    const char *key = "name";
+    conf_strings_to(from->doc, &models->strings);
+    enum err_kind kind = conf_read(from->doc, from->group, "routes", route_fields, NULL, &c, why);
+    conf_strings_to(from->doc, NULL);
+    if (kind != ERR_NONE) return kind;
+    kind = route_check(models, &c, &key, why);
+    if (kind == ERR_NONE) kind = route_link(models, &c, &models->routes[models->n_routes], why);
+    if (kind != ERR_NONE) return conf_blame(from->doc, from->group, key, why);
+    models->n_routes++;
+    return ERR_NONE;
+}
+
+enum err_kind routes_read(struct models *models, struct conf_doc *const *docs, size_t n_docs,
+                          struct err *why)
+{
+    struct conf_item items[ROUTES_MAX];
+    size_t n = conf_layers(docs, n_docs, "routes", items, ROUTES_MAX);
+    if (n > ROUTES_MAX) return err_set(why, ERR_CONF, "more than %d routes", ROUTES_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (route_read(models, &items[i], why)) return why->kind;
     return ERR_NONE;
 }
 

@@ -3,6 +3,7 @@
  *
  * enter   whose key is it, is it locked out, may it do this: one statement, which also notes it
  * limit   how many requests a minute the key has
+ * look    is it well formed; what there is, for operations whose C has to see it first
  * do      the operation: SQL, or C
  * The answer is sent in end(), whatever happened.
  */
@@ -21,7 +22,7 @@
 #define ONCE_MAX   200
 #define MINUTE_MS  60000
 
-enum { STEP_ENTER, STEP_LIMIT, STEP_DO, STEP_N };
+enum { STEP_ENTER, STEP_LIMIT, STEP_LOOK, STEP_DO, STEP_N };
 
 static struct admin_call *of_flow(struct flow *f)
 {
@@ -194,20 +195,48 @@ static bool once_read(struct admin_call *call)
     return true;
 }
 
+/* SQL of one jsonb column; $1, $2: actor and arguments. */
+static enum flow_rc query(struct admin_call *call, const struct pg_stmt *stmt)
+{
+    struct pg_value *v = call->values;
+    v[0] = pg_json(buf_str(&call->actor));
+    v[1] = pg_json(buf_str(&call->args));
+    pg_query(call->admin->app->pg, &call->flow.op, stmt, v, 2, &call->rows);
+    return FLOW_WAIT;
+}
+
+static bool has_row(const struct admin_call *call)
+{
+    return call->rows.n > 0 && !pg_rows_null(&call->rows, 0, 0);
+}
+
+static enum flow_rc look_start(struct flow *f)
+{
+    struct admin_call *call = of_flow(f);
+    if (!call->in) return FLOW_STOP; /* nobody waits, and nothing was done yet */
+    if (!once_read(call) || !admin_args_read(call)) return FLOW_STOP;
+    return call->op->look.sql ? query(call, &call->op->look) : FLOW_NEXT;
+}
+
+static enum flow_rc look_done(struct flow *f)
+{
+    struct admin_call *call = of_flow(f);
+    if (!has_row(call)) return admin_problem(call, 404, "", "there is no such thing");
+    if (call->op->looked && !call->op->looked(call, pg_rows_str(&call->rows, 0, 0)))
+        return FLOW_STOP;
+    pg_rows_done(&call->rows);
+    return FLOW_NEXT;
+}
+
 static enum flow_rc do_start(struct flow *f)
 {
     struct admin_call *call = of_flow(f);
     const struct admin_op *op = call->op;
-    if (!call->in) return FLOW_STOP; /* nobody waits, and nothing was done yet */
-    if (!once_read(call) || !admin_args_read(call)) return FLOW_STOP;
     if (op->run) return op->run(call);
+    if (reads(op)) return query(call, &op->read);
     struct pg_value *v = call->values;
     v[0] = pg_json(buf_str(&call->actor));
     v[1] = pg_json(buf_str(&call->args));
-    if (reads(op)) {
-        pg_query(call->admin->app->pg, &f->op, &op->read, v, 2, &call->rows);
-        return FLOW_WAIT;
-    }
     v[2] = v[1];
     v[1] = pg_text(function_of(&call->arena, op));
     v[3] = pg_text(call->once);
@@ -281,7 +310,7 @@ static enum flow_rc do_done(struct flow *f)
         answer_page(call);
     else if (!op->answer)
         admin_answer(call, 204, STR_NONE);
-    else if (call->rows.n == 0 || pg_rows_null(&call->rows, 0, 0))
+    else if (!has_row(call))
         return admin_problem(call, 404, "", "there is no such thing");
     else
         answer_row(call, pg_rows_str(&call->rows, 0, 0));
@@ -291,6 +320,7 @@ static enum flow_rc do_done(struct flow *f)
 static const struct flow_step call_steps[] = {
     [STEP_ENTER] = { "enter", enter_start, enter_done, query_failed },
     [STEP_LIMIT] = { "limit", limit_start, limit_done, NULL },
+    [STEP_LOOK] = { "look", look_start, look_done, query_failed },
     [STEP_DO] = { "do", do_start, do_done, query_failed },
 };
 const struct flow_kind admin_call_flow = { "admin", call_steps, STEP_N, BUDGET_MS, call_end };

@@ -74,6 +74,12 @@ struct admin_op {
      */
     bool (*check)(struct admin_call *call, struct json *args, struct json_out *more);
     /*
+     * Before it is done: SQL as `read`, no row = 404. Its row goes to `looked` (NULL: it
+     * is enough that it is there), which may refuse. False: it has called admin_problem.
+     */
+    struct pg_stmt look;
+    bool (*looked)(struct admin_call *call, struct str row);
+    /*
      * One of three ways to do it. `read`: SQL of one jsonb column, $1 = the actor (key, user,
      * role, name, ip, user_agent), $2 = the arguments, both jsonb; no row = 404. `run`: in C, as a
      * step of a flow: FLOW_NEXT after admin_answer, FLOW_STOP after admin_problem, FLOW_WAIT when

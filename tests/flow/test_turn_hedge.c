@@ -15,7 +15,7 @@ static void race(enum trouble trouble, int at, int first_ms, int second_ms)
 {
     world_open(trouble, at, 0);
     models = (struct models){ .loop = &w.loop };
-    w.chat.models = &models;
+    w.chat.models_now = &models;
     route.n = 2;
     route.hedge = true;
     route.hedge_percentile = 95;

@@ -273,7 +273,7 @@ static const struct {
     { "chat = { token = \"file:/dev/zero\"; };",
       "parley.conf:1: chat.token: file /dev/zero is larger than 64 KB" },
     { "chat = { token = \"123456:literal\"; };",
-      "parley.conf:1: chat.token: a secret does not belong in this file: put it into an "
+      "parley.conf:1: chat.token: a secret does not belong here: put it into an "
       "environment variable or a file, and write \"env:NAME\" or \"file:PATH\" here" },
     { "chat = { token = 5; };",
       "parley.conf:1: chat.token: must be \"env:NAME\" or \"file:PATH\"" },

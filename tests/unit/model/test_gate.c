@@ -7,7 +7,8 @@
 #define ASKERS_MAX 64
 
 static struct loop loop;
-static struct models models;
+static struct models_common common;
+static struct models models = { .common = &common };
 static struct model model = { .name = "m", .running_max = 1 };
 static struct asker {
     struct gate_ticket ticket;
@@ -44,7 +45,7 @@ static void teardown(void)
         op_cancel(&askers[i].op);
         gate_leave(&askers[i].ticket, 0);
     }
-    gates_free(models.gates);
+    gates_free(common.gates);
     loop_run_for(&loop, 1);
     loop_close(&loop);
 }
