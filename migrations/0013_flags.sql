@@ -196,7 +196,7 @@ BEGIN
         v := flag_check_value(reg, v);
     END IF;
     UPDATE feature_flags SET value = v WHERE name = reg.name;
-    RETURN flag_end(actor, 'flags.set', reg.name, before);
+    RETURN flag_end(actor, 'flag.changed', reg.name, before);
 END
 $$;
 
@@ -207,7 +207,7 @@ DECLARE
     before jsonb := flag_row(reg.name);
 BEGIN
     UPDATE feature_flags SET is_killed = true WHERE name = reg.name;
-    RETURN flag_end(actor, 'flags.kill', reg.name, before);
+    RETURN flag_end(actor, 'flag.killed', reg.name, before);
 END
 $$;
 
@@ -217,7 +217,7 @@ DECLARE
     before jsonb := flag_row(reg.name);
 BEGIN
     UPDATE feature_flags SET is_killed = false WHERE name = reg.name;
-    RETURN flag_end(actor, 'flags.revive', reg.name, before);
+    RETURN flag_end(actor, 'flag.revived', reg.name, before);
 END
 $$;
 
@@ -229,7 +229,7 @@ DECLARE
 BEGIN
     DELETE FROM feature_flag_rules r WHERE r.flag = reg.name;
     UPDATE feature_flags SET value = NULL, is_killed = false WHERE name = reg.name;
-    RETURN flag_end(actor, 'flags.reset', reg.name, before);
+    RETURN flag_end(actor, 'flag.reset', reg.name, before);
 END
 $$;
 
@@ -290,7 +290,7 @@ BEGIN
                                     starts_at, ends_at)
     VALUES (rule.flag, rule.person, rule.channel_type, rule.channel, rule.workspace, rule.place, rule.thread, rule.value,
             rule.percent, rule.unit, rule.starts_at, rule.ends_at);
-    RETURN flag_end(actor, 'flags.rules.add', reg.name, before);
+    RETURN flag_end(actor, 'flag.rule_added', reg.name, before);
 END
 $$;
 
@@ -327,7 +327,7 @@ BEGIN
     PERFORM flag_check_rule(reg, rule);
     UPDATE feature_flag_rules r SET value = rule.value, percent = rule.percent, unit = rule.unit,
         starts_at = rule.starts_at, ends_at = rule.ends_at WHERE r.id = rule.id;
-    RETURN flag_end(actor, 'flags.rules.change', reg.name, before);
+    RETURN flag_end(actor, 'flag.rule_changed', reg.name, before);
 END
 $$;
 
@@ -339,6 +339,6 @@ DECLARE
     rule   feature_flag_rules := flag_find_rule(args);
 BEGIN
     DELETE FROM feature_flag_rules r WHERE r.id = rule.id;
-    RETURN flag_end(actor, 'flags.rules.drop', reg.name, before);
+    RETURN flag_end(actor, 'flag.rule_dropped', reg.name, before);
 END
 $$;

@@ -206,7 +206,8 @@ Test(flags, what_an_admin_may_say)
     cr_expect_str_eq(
         SQL("SELECT string_agg(event_type, ' ' ORDER BY seq) FROM audit_logs"
             " WHERE resource_type = 'flag' AND resource_id = 'streaming' AND actor = 'root'"),
-        "flags.set flags.set flags.set flags.kill flags.revive flags.rules.add flags.reset");
+        "flag.changed flag.changed flag.changed flag.killed flag.revived flag.rule_added"
+        " flag.reset");
     cr_expect_str_eq(SQL("SELECT old_values ->> 'value', new_values ->> 'value' FROM audit_logs"
                          " WHERE resource_id = 'streaming' ORDER BY seq OFFSET 1 LIMIT 1"),
                      "false|");
