@@ -33,7 +33,9 @@ static enum err_kind open_network(struct app *app, struct err *why)
     const struct ws_client_conf ws = { .ca_file = s->client.ca_file };
     if (ws_clients_open(&app->loop, &ws, &app->ws, why)) return err_add(why, "client: ");
     if (models_open(&app->loop, app->client, s->doc, &app->models, why)) return why->kind;
-    return tools_open(&app->loop, app->client, &s->mcp, s->doc, &app->tools, why);
+    if (tools_open(&app->loop, app->client, &s->mcp, s->doc, &app->tools, why)) return why->kind;
+    tools_obey(app->tools, app->flags);
+    return ERR_NONE;
 }
 
 static enum err_kind open_chat(struct app *app, struct err *why)

@@ -186,7 +186,8 @@ static enum flow_rc try_failed(struct routing *r, const struct err *failure)
     struct err why = *failure;
     bool shown = r->answer->text.n > 0;
     note_try(r, &why);
-    if (!has_next(r, &why) || (shown && r->route->midway == ROUTE_KEEP)) {
+    bool keep = r->asker.keeps_half || r->route->midway == ROUTE_KEEP;
+    if (!has_next(r, &why) || (shown && keep)) {
         f->err = why;
         return FLOW_STOP;
     }

@@ -63,6 +63,7 @@ struct route_asker {
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
     void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */
     void *ctx;
+    bool keeps_half; /* no other model takes over in the middle, whatever the route says */
     struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
 
