@@ -27,12 +27,15 @@ static enum err_kind open_network(struct app *app, struct err *why)
     if (pg_open(&app->loop, &s->pg, &app->pg, why)) return err_add(why, "postgres: ");
     store_open(&app->store, &app->loop, app->pg);
     if (redis_open(&app->loop, &s->redis, &app->redis, why)) return err_add(why, "redis: ");
+    app->flags = flags_open(&app->loop, &app->store, app->redis);
     if (http_client_open(&app->loop, &s->client, &app->client, why))
         return err_add(why, "client: ");
     const struct ws_client_conf ws = { .ca_file = s->client.ca_file };
     if (ws_clients_open(&app->loop, &ws, &app->ws, why)) return err_add(why, "client: ");
     if (models_open(&app->loop, app->client, s->doc, &app->models, why)) return why->kind;
-    return tools_open(&app->loop, app->client, &s->mcp, s->doc, &app->tools, why);
+    if (tools_open(&app->loop, app->client, &s->mcp, s->doc, &app->tools, why)) return why->kind;
+    tools_obey(app->tools, app->flags);
+    return ERR_NONE;
 }
 
 static enum err_kind open_chat(struct app *app, struct err *why)
@@ -46,6 +49,7 @@ static enum err_kind open_chat(struct app *app, struct err *why)
     if (budgets_read(app->settings->doc, &budgets, why)) return why->kind;
     chat_open(&app->chat, &app->loop, &app->store, app->redis, app->models, conf, app->owner);
     app->chat.budgets = budgets;
+    app->chat.flags = app->flags;
     app->chat.tools = app->tools;
     app->chat.mcp = &app->settings->mcp;
     app->host = (struct channel_host){
@@ -102,6 +106,7 @@ void app_close(struct app *app)
     if (app->models) models_close(app->models);
     if (app->ws) ws_clients_close(app->ws);
     if (app->client) http_client_close(app->client);
+    flags_close(app->flags);
     if (app->redis) redis_close(app->redis);
     if (app->store.pg) store_close(&app->store);
     if (app->pg) pg_close(app->pg);

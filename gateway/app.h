@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "core/chat/chat.h"
+#include "core/flag/flags.h"
 #include "core/model/route.h"
 #include "core/store/store.h"
 #include "gateway/settings.h"
@@ -16,6 +17,7 @@ struct app {
     struct pg *pg;
     struct store store;
     struct redis *redis;
+    struct flags *flags;
     struct http_client *client;
     struct ws_clients *ws;
     struct models *models;   /* held; other ones after configs has applied something */

@@ -21,7 +21,7 @@
 #define TOOLS_READY_MS 30000
 #define HAND_OVER_MS   3000 /* for the requeue statements, after the drain time is over */
 
-enum { STEP_MIGRATE, STEP_PROBE, STEP_CONFIGURE, STEP_OPEN, STEP_WAIT, STEP_N };
+enum { STEP_MIGRATE, STEP_FLAGS, STEP_PROBE, STEP_CONFIGURE, STEP_OPEN, STEP_WAIT, STEP_N };
 
 static struct serve *of_flow(struct flow *f)
 {
@@ -78,7 +78,7 @@ static enum flow_rc migrate_start(struct flow *f)
     return FLOW_WAIT;
 }
 
-static enum flow_rc migrate_failed(struct flow *f)
+static enum flow_rc start_failed(struct flow *f)
 {
     if (f->op.err.kind == ERR_CONF || f->op.err.kind == ERR_REFUSED || f->op.err.kind == ERR_AUTH)
         return FLOW_STOP;
@@ -86,6 +86,13 @@ static enum flow_rc migrate_failed(struct flow *f)
              err_rule(f->op.err.kind)->name, log_quote(str_of(f->op.err.msg)));
     flow_goto(f, STEP_WAIT);
     return FLOW_NEXT;
+}
+
+/* Before the first message: a behaviour that is switched off must not happen even once. */
+static enum flow_rc flags_load(struct flow *f)
+{
+    flags_start(of_flow(f)->app.flags, &f->op);
+    return FLOW_WAIT;
 }
 
 static enum flow_rc probe_start(struct flow *f)
@@ -141,9 +148,10 @@ static void start_end(struct flow *f)
 }
 
 static const struct flow_step start_steps[] = {
-    [STEP_MIGRATE] = { "migrate", migrate_start, NULL, migrate_failed },
+    [STEP_MIGRATE] = { "migrate", migrate_start, NULL, start_failed },
+    [STEP_FLAGS] = { "flags", flags_load, NULL, start_failed },
     [STEP_PROBE] = { "probe", probe_start, NULL, NULL },
-    [STEP_CONFIGURE] = { "configure", configure_start, NULL, migrate_failed },
+    [STEP_CONFIGURE] = { "configure", configure_start, NULL, start_failed },
     [STEP_OPEN] = { "open", open_start, NULL, NULL },
     [STEP_WAIT] = { "wait", wait_start, wait_done, NULL },
 };

@@ -96,6 +96,8 @@ static void put_row(const struct send *s, struct json_out *o)
         put_button(o, 4, "Stop", "", DISCORD_BUTTON_STOP);
     } else {
         put_button(o, 2, "Regenerate", "", DISCORD_BUTTON_REGENERATE);
+    }
+    if (!out->preview && !out->no_votes) {
         put_button(o, 2, "", "👍", DISCORD_BUTTON_UP);
         put_button(o, 2, "", "👎", DISCORD_BUTTON_DOWN);
     }

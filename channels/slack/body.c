@@ -31,6 +31,8 @@ static void put_row(struct json_out *o, const struct outbound *out)
         put_button(o, "Stop", SLACK_BUTTON_STOP, true);
     } else {
         put_button(o, "Regenerate", SLACK_BUTTON_REGENERATE, false);
+    }
+    if (!out->preview && !out->no_votes) {
         put_button(o, ":+1:", SLACK_BUTTON_UP, false);
         put_button(o, ":-1:", SLACK_BUTTON_DOWN, false);
     }

@@ -103,6 +103,8 @@ static void put_buttons(const struct send *s, struct json_out *o)
         put_button(o, "Stop", TELEGRAM_PRESS_STOP);
     } else {
         put_button(o, "Regenerate", TELEGRAM_PRESS_REGENERATE);
+    }
+    if (!out->preview && !out->no_votes) {
         put_button(o, "👍", TELEGRAM_PRESS_UP);
         put_button(o, "👎", TELEGRAM_PRESS_DOWN);
     }

@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/chat/switches.h"
 #include <stdio.h>
 
 #define COOKIE_SESSION "parley_session"
@@ -75,6 +76,9 @@ static void answer_session(const struct web *w, struct http_in *in, const char *
     json_field_str(&o, "title", str_of(w->title));
     json_field_i64(&o, "text_max", w->channel.host->chat->conf.message_max);
     json_field_i64(&o, "frame_max", w->frame_max);
+    const struct place anywhere = { STR_NONE, STR_NONE, STR_NONE };
+    json_field_bool(&o, "votes",
+                    switch_on_in(w->channel.host->chat, &w->channel, &anywhere, FLAG_VOTES));
     json_close(&o, '}');
     const struct http_header headers[] = {
         { STR("Content-Type"), STR("application/json") },

@@ -561,6 +561,11 @@ const char *conf_peek(struct conf_group *g, const char *key)
     return g && config_setting_lookup_string(setting_of(g), key, &value) ? value : "";
 }
 
+bool conf_has(struct conf_group *g, const char *key)
+{
+    return g && config_setting_get_member(setting_of(g), key);
+}
+
 enum err_kind conf_read(struct conf_doc *doc, struct conf_group *g, const char *section,
                         const struct conf_field *fields, const char *const *also, void *into,
                         struct err *why)

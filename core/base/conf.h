@@ -76,6 +76,8 @@ size_t conf_groups(struct conf_doc *doc, const char *name);
 struct conf_group *conf_group_at(struct conf_doc *doc, const char *name, size_t i);
 /* A string key of a group before its table is known (`type`, `name`); "" when absent. */
 const char *conf_peek(struct conf_group *g, const char *key);
+/* Whether the file itself says something of a key. */
+bool conf_has(struct conf_group *g, const char *key);
 
 /*
  * Fill `into` from `g` by `fields`: defaults first, then what the file says.

@@ -321,7 +321,7 @@ static void alert(struct turn *t, int i)
     log_warn("budget", used_up ? "used up" : "nearly used up",
              "scope=%.*s period=%.*s spent=%s limit=%s", STR_ARG(scope), STR_ARG(period),
              spent.text, limit.text);
-    if (t->reply.n)
+    if (t->reply.n && switch_on(t, FLAG_BUDGET_ALERTS))
         t->reply = arena_printf(&t->arena, "%.*s\n\n_(%s for %s is %s: %s of %s)_",
                                 STR_ARG(t->reply), whose(scope), when(period),
                                 used_up ? "used up" : "nearly used up", spent.text, limit.text);

@@ -6,7 +6,6 @@
 #include "core/chat/lane.h"
 #include "core/chat/turn.h"
 
-static const char *const cache_words[] = { "off", "person", "channel", NULL };
 static const char *const unknown_words[] = { "notice", "resend", "hold", NULL };
 
 #define FIELD(name) \
@@ -58,7 +57,7 @@ const struct conf_field chat_conf_fields[] = {
       .help = "When the growing answer is shown for the first time." },
     { FIELD(send_attempts), .type = CONF_INT, .def = "8", .min = 1, .max = 100,
       .help = "Tries to send one part of a reply before it becomes a dead letter." },
-    { FIELD(cache), .type = CONF_ENUM, .def = "off", .words = cache_words,
+    { FIELD(cache), .type = CONF_ENUM, .def = "off", .words = reuse_scope_words,
       .help =
           "Whether the same question, with the same history to the same model, gets the answer that was kept the "
           "last time: off, person = who asked it before, channel = whoever writes there, also other people." },

@@ -10,6 +10,7 @@
 #include "core/loop/flow.h"
 
 struct cache_rate;
+struct flags;
 struct models;
 struct mcp_conf;
 struct tools;
@@ -58,6 +59,7 @@ struct chat {
     const struct mcp_conf *mcp; /* how, if there are any */
     struct chat_conf conf;
     struct cache_rate *rate;
+    struct flags *flags;  /* NULL: none is set */
     const char *owner;    /* this process's unique name: the lease owner */
     struct list channels; /* struct channel.link */
     struct map lanes;     /* struct lane, by conversation */

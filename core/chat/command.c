@@ -21,8 +21,10 @@ static enum flow_rc help_run(struct turn *t, struct str args)
     (void)args;
     _cleanup_(buf_done) struct buf b = BUF_INIT(4096);
     buf_add_cstr(&b, "Write to me, and a language model answers. I also understand:\n\n");
+    bool all = switch_on(t, FLAG_SLASH_COMMANDS);
     for (const struct command *c = commands; c->name; c++)
-        buf_addf(&b, "- `/%s%s%s` %s\n", c->name, *c->args ? " " : "", c->args, c->help);
+        if (all || command_is_kept(c))
+            buf_addf(&b, "- `/%s%s%s` %s\n", c->name, *c->args ? " " : "", c->args, c->help);
     turn_say(t, "%.*s", STR_ARG(buf_str(&b)));
     return FLOW_NEXT;
 }
@@ -281,6 +283,15 @@ const struct command *command_find(struct str text)
     for (const struct command *c = commands; c->name; c++)
         if (str_eq_nocase(word, str_of(c->name))) return c;
     return &unknown_command;
+}
+
+bool command_is_kept(const struct command *c)
+{
+    static const char *const kept[] = { "help",       "new",  "stop",   "again",
+                                        "regenerate", "tool", "export", "forget" };
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (strcmp(c->name, kept[i]) == 0) return true;
+    return false;
 }
 
 struct str command_args(struct str text)

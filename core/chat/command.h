@@ -28,5 +28,9 @@ struct str command_args(struct str text); /* what follows the word */
  * only begins like it ("why is the sky blue?")? */
 bool command_fits(const struct command *c, struct str args);
 
+/* It is obeyed also where commands are switched off: what the buttons say, and what is anybody's
+ * right. */
+bool command_is_kept(const struct command *c);
+
 /* The table, for platforms that want to be told (Telegram's menu); ends with name NULL. */
 extern const struct command commands[];

@@ -21,6 +21,11 @@ static struct metric m_compactions = METRIC(METRIC_COUNTER, "parley_compactions_
 
 /* ---- is it time? ---- */
 
+static bool is_wanted(const struct turn *t)
+{
+    return switch_on_or(t, FLAG_COMPACTION, t->chat->conf.compact);
+}
+
 /* The first entry that no summary covers. */
 static size_t uncovered(const struct turn *t)
 {
@@ -68,7 +73,7 @@ static void on_piece(void *ctx, struct str piece)
 enum flow_rc compact_start(struct turn *t)
 {
     size_t first = uncovered(t), n = due(t, first);
-    if (!t->chat->conf.compact || t->request.summary_off || n == 0) return FLOW_NEXT;
+    if (!is_wanted(t) || t->request.summary_off || n == 0) return FLOW_NEXT;
     struct str said = transcript(t, first, n);
     if (!said.n) return FLOW_NEXT;
     struct model_message *v = arena_new_array(&t->arena, struct model_message, 2);
@@ -132,7 +137,7 @@ enum flow_rc undo_done(struct turn *t)
 enum flow_rc compact_run(struct turn *t, struct str args)
 {
     (void)args;
-    if (!t->chat->conf.compact) {
+    if (!is_wanted(t)) {
         turn_say(t, "Summaries are switched off here: I see the latest messages, as many as fit.");
         return FLOW_NEXT;
     }

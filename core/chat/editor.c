@@ -82,9 +82,16 @@ static void send_preview(struct editor *e)
     t->channel->type->send(t->channel, &e->send, &e->out, &e->sent);
 }
 
+/* Switched off while it was growing: the whole answer takes the place of what stands there. */
+static bool is_streamed(const struct editor *e)
+{
+    return switch_on(e->turn, FLAG_STREAMING);
+}
+
 static void on_later(struct timer *timer)
 {
-    send_preview(container_of(timer, struct editor, later));
+    struct editor *e = container_of(timer, struct editor, later);
+    if (e->notice.n || is_streamed(e)) send_preview(e);
 }
 
 static void on_noted(struct op *op)
@@ -143,6 +150,7 @@ void editor_grew(struct editor *e, struct str piece)
 {
     struct str so_far = buf_str(&e->turn->answer.text);
     buf_clear(&e->notice);
+    if (!is_streamed(e)) return;
     show_progress(e, so_far, piece);
     preview(e);
 }

@@ -61,6 +61,12 @@ static struct intake *of_flow(struct flow *f)
     return container_of(f, struct intake, flow);
 }
 
+static bool votes_count(const struct intake *in)
+{
+    const struct place where = { in->rq.workspace, in->rq.place, in->rq.thread };
+    return switch_on_in(in->chat, in->channel, &where, FLAG_VOTES);
+}
+
 static void vote_start(struct intake *in)
 {
     const struct vote vote = { .channel_type = in->rq.channel_type,
@@ -77,6 +83,7 @@ static enum flow_rc store_start(struct flow *f)
 {
     struct intake *in = of_flow(f);
     struct store *store = in->chat->store;
+    if (in->kind == INBOUND_VOTE && !votes_count(in)) return FLOW_STOP;
     switch (in->kind) {
     case INBOUND_MESSAGE: store_accept(store, &f->op, &in->rq, &in->rows); break;
     case INBOUND_EDIT: store_edit(store, &f->op, &in->rq, &in->rows); break;

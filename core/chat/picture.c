@@ -171,10 +171,20 @@ static struct str kept_ids(struct turn *t)
     return arena_dup(&t->arena, buf_str(&ids));
 }
 
+/* Told to the model, so that it does not answer as if there were none. */
+static enum flow_rc leave_out(struct turn *t)
+{
+    t->query = arena_printf(&t->arena, "%.*s\n[pictures are switched off: %zu not shown]",
+                            STR_ARG(t->query), t->pictures.n);
+    t->pictures.n = 0;
+    return FLOW_NEXT;
+}
+
 enum flow_rc pictures_start(struct turn *t)
 {
     size_t n = t->pictures.n;
     if (!n || !anybody_sees(turn_route(t))) return FLOW_NEXT;
+    if (!switch_on(t, FLAG_PICTURES)) return leave_out(t);
     struct looking *l = mem_new(struct looking);
     *l = (struct looking){ .turn = t, .outer = &t->flow.op, .n = n, .ids = kept_ids(t) };
     l->ops = arena_new_array(&t->arena, struct op, n + 1);

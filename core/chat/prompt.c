@@ -91,7 +91,8 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
                                const struct context_read *context,
                                const struct prompt_question *question)
 {
-    struct str system = str_of(conf->system_prompt), query = question->query;
+    struct str system = question->system.n ? question->system : str_of(conf->system_prompt);
+    struct str query = question->query;
     const struct pictures *pictures = question->pictures;
     int64_t room =
         history_room(conf, m, question->permille, system, query) - cost_of_tools(question);

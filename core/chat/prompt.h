@@ -17,6 +17,7 @@ void prompt_pictures(struct arena *a, struct str array, struct pictures *to);
 
 struct prompt_question {
     struct str query;
+    struct str system;               /* instead of the configured one; "" = none */
     const struct pictures *pictures; /* left out for a model that does not see */
     struct str summary;              /* stands for the entries up to the ordinal summary_until */
     int64_t summary_until;

@@ -96,6 +96,7 @@ struct str receipt_make(struct turn *t)
     for (size_t i = 0; i < log->n; i++) put_try(&o, t, &log->v[i]);
     json_close(&o, ']');
     put_tools(&o, &t->toolbox);
+    switches_put(&o, t);
     json_field_str(&o, "midway",
                    str_of(log->replaced    ? "replaced"
                           : log->continued ? "continued"
@@ -233,6 +234,7 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     if (number(receipt, "pictures"))
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
     tell_configured(to, json_get(receipt, "configured"));
+    switches_tell(to, json_get(receipt, "flags"));
     tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));
     tell_ms(to, ", preparing took", number(receipt, "prepared_ms"));
     tell_ms(to, ", answering", number(receipt, "answered_ms"));

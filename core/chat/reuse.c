@@ -19,6 +19,8 @@
            "Questions looked up among the answers that are kept.")
 static struct metric m_hits = LOOKUP("hit"), m_misses = LOOKUP("miss"), m_failed = LOOKUP("failed");
 
+const char *const reuse_scope_words[] = { "off", "person", "channel", NULL };
+
 /* ---- the key ---- */
 
 /* With its length in front, so that no text can pass for two others. */
@@ -107,31 +109,39 @@ bool reuse_key(const struct model *m, const struct model_ask *ask, struct str sc
 
 /* ---- the steps ---- */
 
-/* In a group, too, a person is the one who asks. */
-static struct str scope_of(struct turn *t)
+static int whose(struct turn *t)
 {
-    if (t->chat->conf.cache == REUSE_CHANNEL)
-        return arena_printf(&t->arena, "channel:%s", t->channel->name);
+    struct str word = switch_text(t, FLAG_RESPONSE_CACHE);
+    for (int i = 0; reuse_scope_words[i]; i++)
+        if (str_eq(word, str_of(reuse_scope_words[i]))) return i;
+    return t->chat->conf.cache;
+}
+
+/* In a group, too, a person is the one who asks. */
+static struct str scope_of(struct turn *t, int scope)
+{
+    if (scope == REUSE_CHANNEL) return arena_printf(&t->arena, "channel:%s", t->channel->name);
     char user[UUID_TEXT_MAX];
     uuid_text(&t->request.user, user);
     return arena_printf(&t->arena, "person:%s", user);
 }
 
 /* Of the route's first model: what another one answers in its place is not what they asked for. */
-static void find_key(struct turn *t)
+static void find_key(struct turn *t, int scope)
 {
     char key[REUSE_KEY_MAX];
     const struct model *m = turn_route(t)->v[0];
-    if (reuse_key(m, turn_draft(t, m, STR_NONE), scope_of(t), key))
+    if (reuse_key(m, turn_draft(t, m, STR_NONE), scope_of(t, scope), key))
         t->reuse = (struct reuse){ .key = arena_dup(&t->arena, str_of(key)), .model = m };
 }
 
 enum flow_rc reuse_start(struct turn *t)
 {
     t->reuse = (struct reuse){ .model = NULL };
-    if (t->chat->conf.cache == REUSE_OFF || t->stop != TURN_GOES_ON) return FLOW_NEXT;
+    int scope = whose(t);
+    if (scope == REUSE_OFF || t->stop != TURN_GOES_ON) return FLOW_NEXT;
     if (t->permit.saved.n) return FLOW_NEXT; /* their yes is for a call, not for an old answer */
-    find_key(t);
+    find_key(t, scope);
     t->question = NULL; /* no model was asked yet, and a bill must not say so */
     if (!t->reuse.key.n || t->anew) return FLOW_NEXT;
     store_response_get(t->chat->store, &t->flow.op, t->reuse.key, &t->rows);

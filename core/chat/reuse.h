@@ -11,6 +11,7 @@
 #define REUSE_KEY_MAX 65 /* hex of SHA-256, and a NUL */
 
 enum reuse_scope { REUSE_OFF, REUSE_PERSON, REUSE_CHANNEL };
+extern const char *const reuse_scope_words[]; /* by enum reuse_scope, NULL-terminated */
 
 /* Part of a turn. */
 struct reuse {

@@ -107,6 +107,8 @@ static enum flow_rc ready_start(struct flow *f)
     struct toolwork *w = of_flow(f);
     struct chat *chat = w->t->chat;
     if (!chat->tools || tools_servers(chat->tools) == 0) return go(w, STEP_ASK);
+    /* What the person was asked about still needs its words for the model. */
+    if (!switch_on(w->t, FLAG_TOOLS) && !w->t->permit.saved.n) return go(w, STEP_ASK);
     tools_ready(chat->tools, w->t->channel->name, READY_MS, &f->op);
     return FLOW_WAIT;
 }
@@ -426,6 +428,7 @@ static enum flow_rc call_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
     if (w->denied) refuse_all(w, STR("The person refused this call."));
+    if (!switch_on(w->t, FLAG_TOOLS)) refuse_all(w, STR("Tools are switched off at the moment."));
     if (w->next == w->n_calls) return go(w, STEP_MONEY);
     const struct model_call *call = &w->calls[w->next];
     w->call_began_ms = clock_ms();

@@ -102,6 +102,7 @@ struct outbound turn_outbound(const struct turn *t)
         .conversation = rq->conversation,
         .n_parts = 1,
         .notice = t->notice,
+        .no_votes = !switch_on(t, FLAG_VOTES),
         .ticket = rq->ticket,
     };
 }
@@ -109,7 +110,8 @@ struct outbound turn_outbound(const struct turn *t)
 const struct route *turn_route(const struct turn *t)
 {
     const struct str choices[] = { t->request.model_override, t->request.preferred_model,
-                                   str_of(t->channel->model), str_of(t->chat->conf.model) };
+                                   t->switched.model, str_of(t->channel->model),
+                                   str_of(t->chat->conf.model) };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
         const struct route *r = choices[i].n ? routes_find(t->models, choices[i]) : NULL;
         if (r) return r;
@@ -181,6 +183,7 @@ static enum flow_rc claim_done(struct flow *f)
                 STR_ARG(rq->channel));
         return FLOW_STOP;
     }
+    switches_init(t);
     question_reset(t);
     editor_init(&t->editor, t);
     if (!rq->sending) return judge(t);
@@ -236,6 +239,10 @@ static enum flow_rc command_start(struct flow *f)
     struct turn *t = of_flow(f);
     t->command = command_find(t->query);
     if (!t->command) return FLOW_NEXT;
+    if (!command_is_kept(t->command) && !switch_on(t, FLAG_SLASH_COMMANDS)) {
+        turn_say(t, "Most commands are switched off here; `/help` lists those that are not.");
+        return go(t, STEP_SETTLE);
+    }
     enum flow_rc rc = t->command->run(t, command_args(t->query));
     return rc == FLOW_NEXT ? go(t, STEP_SETTLE) : rc;
 }
@@ -256,11 +263,31 @@ void turn_ask_anew(struct turn *t, struct str query, struct str answers, struct 
     prompt_pictures(&t->arena, pictures, &t->pictures);
 }
 
-/* ---- access: where not everybody may ask a model, whom an admin has let in ---- */
+/* ---- access: are questions answered at all, and where not everybody may ask a model, whom has an
+ * admin let in? ---- */
+
+static bool is_too_long(const struct turn *t, int64_t max)
+{
+    /* What the person allowed a tool is a question that was asked in time. */
+    return max > 0 && t->request.message_count >= max && !t->permit.saved.n;
+}
 
 static enum flow_rc access_run(struct flow *f)
 {
     struct turn *t = of_flow(f);
+    int64_t max = switch_number_or(t, FLAG_MAX_CONVERSATION_LENGTH, 0);
+    if (!switch_on(t, FLAG_ANSWERS)) {
+        turn_say(t, "I do not answer questions at the moment. Please ask again later.");
+        return refuse(t, "refused", "answers are switched off");
+    }
+    if (is_too_long(t, max)) {
+        turn_say(
+            t,
+            "This conversation has %d messages, and more than %lld are not looked at here. Please "
+            "begin another with `/new`, and ask again there.",
+            t->request.message_count, (long long)max);
+        return refuse(t, "refused", "the conversation is too long");
+    }
     enum flow_rc rc = access_start(t);
     return rc == FLOW_STOP ? refuse(t, "refused", "blocked") : rc;
 }
@@ -280,6 +307,7 @@ static bool limit_next(struct turn *t, struct rate_ask *ask)
     const struct chat_conf *conf = &t->chat->conf;
     int64_t per_user =
         t->channel->rate_per_minute ? t->channel->rate_per_minute : conf->rate_per_minute;
+    per_user = switch_number_or(t, FLAG_RATE_PER_MINUTE, per_user);
     *ask = (struct rate_ask){ .endpoint = "chat", .window_ms = 60000 };
     if (t->limits_asked == 0 && ++t->limits_asked && per_user > 0) {
         char user[UUID_TEXT_MAX];
@@ -450,7 +478,7 @@ static void on_typing(struct timer *timer)
 {
     struct turn *t = container_of(timer, struct turn, typing);
     struct outbound out = turn_outbound(t);
-    t->channel->type->typing(t->channel, &out.where);
+    if (switch_on(t, FLAG_TYPING)) t->channel->type->typing(t->channel, &out.where);
     timer_set(t->chat->loop, timer, TYPING_MS);
 }
 
@@ -493,6 +521,7 @@ static struct model_ask *question_build(struct turn *t, const struct model *m, s
     const struct context_read past = past_of(t);
     const struct prompt_question question = {
         .query = t->query,
+        .system = t->switched.system_prompt,
         .pictures = &t->pictures,
         .so_far = arena_dup(&t->arena, so_far),
         .summary = t->request.summary,
@@ -569,6 +598,7 @@ static enum flow_rc ask_start(struct flow *f)
                                        .reserve = reserve_more,
                                        .reserved = reserved_more,
                                        .ctx = t,
+                                       .keeps_half = !switch_on(t, FLAG_MIDSTREAM_FAILOVER),
                                        .channel = str_of(t->channel->name),
                                        .person = arena_dup(&t->arena, str_of(user)) };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);

@@ -9,6 +9,7 @@
 #include "core/chat/editor.h"
 #include "core/chat/lane.h"
 #include "core/chat/reuse.h"
+#include "core/chat/switches.h"
 #include "core/chat/toolbox.h"
 #include "core/model/route.h"
 #include "core/store/budget.h"
@@ -38,6 +39,8 @@ struct turn {
         next; /* /new: the conversation that goes on when this turn is over; nil = none waits */
     struct claimed request; /* strings live in claim_rows */
     struct pg_rows claim_rows, rows;
+    struct flag_who who; /* whose flags are asked for, see switches.h */
+    struct switched switched;
     const struct command *command;
     struct str query;   /* with everything merged into it */
     struct str answers; /* "{uuid,...}" */

@@ -319,7 +319,8 @@ static enum flow_rc try_failed(struct routing *r, const struct model_answer *a,
 {
     r->failure = *failure;
     note_try(r, a, &r->failure);
-    if (!has_next(r, &r->failure) || (is_midway(r) && r->route->midway == ROUTE_KEEP)) {
+    bool keep = r->asker.keeps_half || r->route->midway == ROUTE_KEEP;
+    if (!has_next(r, &r->failure) || (is_midway(r) && keep)) {
         r->flow.err = r->failure;
         return FLOW_STOP;
     }

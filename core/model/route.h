@@ -86,6 +86,7 @@ struct route_asker {
     bool (*reserve)(void *ctx, struct op *op, struct str so_far, const struct model *beside);
     bool (*reserved)(void *ctx);
     void *ctx;
+    bool keeps_half; /* no other model takes over in the middle, whatever the route says */
     struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
 

@@ -94,7 +94,6 @@ void server_init(struct server *s, struct loop *loop, struct http_client *http,
     s->argv = make_vector(s, &conf->command);
     s->env = make_vector(s, &conf->env);
     s->wire_conf.url = s->conf.url;
-    if (conf->secure && !admit_is_local(str_of(conf->url))) s->wire_conf.guard = address_is_public;
     make_headers(s);
     hide_secrets(&conf->env);
 }
@@ -156,10 +155,32 @@ static void on_gone(void *ctx)
     count_failure(s);
 }
 
+bool server_is_secure(const struct server *s)
+{
+    return s->conf.insists || flag_bool_or(s->conf.flags, FLAG_MCP_SECURITY, NULL, s->conf.secure);
+}
+
+/* What the configuration was not asked when it was read: security is on since. */
+static enum err_kind admit(const struct server *s, struct err *why)
+{
+    if (*s->conf.url) return admit_url(str_of(s->conf.url), true, why);
+    return admit_command(str_of(s->conf.command.v[0]), s->conf.commands, true, why);
+}
+
+bool server_is_shut_out(const struct server *s)
+{
+    return !s->conf.secure && server_is_secure(s) && admit(s, NULL) != ERR_NONE;
+}
+
 enum err_kind server_wire(struct server *s, struct err *why)
 {
     const struct wire_user user = { on_note, on_gone, s };
+    bool secure = server_is_secure(s);
+    if (s->wire && s->wire_secure != secure) server_drop_wire(s);
     if (s->wire) return ERR_NONE;
+    if (server_is_shut_out(s)) return admit(s, why);
+    s->wire_secure = secure;
+    s->wire_conf.guard = secure && !admit_is_local(str_of(s->conf.url)) ? address_is_public : NULL;
     if (*s->conf.url) {
         s->wire = s->old_http ? wire_sse_open(s->loop, s->http, &s->wire_conf, &user)
                               : wire_http_open(s->loop, s->http, &s->wire_conf, &user);
@@ -202,7 +223,8 @@ void server_opened(struct server *s, const struct err *why)
 
 static bool is_ready(const struct server *s)
 {
-    return s->up && s->wire && s->listed && !s->stale && clock_ms() < s->fresh_until_ms;
+    return s->up && s->wire && s->wire_secure == server_is_secure(s) && s->listed && !s->stale &&
+           clock_ms() < s->fresh_until_ms;
 }
 
 void server_ready(struct server *s, struct op *op)
@@ -234,7 +256,7 @@ static struct server_pin *pin_of(const struct server *s, struct str name)
 bool server_tool_changed(const struct server *s, const struct tool *t)
 {
     const struct server_pin *pin = pin_of(s, t->name);
-    return s->conf.secure && (!pin || memcmp(pin->hash, t->hash, sizeof(t->hash)) != 0);
+    return server_is_secure(s) && (!pin || memcmp(pin->hash, t->hash, sizeof(t->hash)) != 0);
 }
 
 bool server_allows(const struct server *s, const struct tool *t)

@@ -8,6 +8,7 @@
 #pragma once
 #include "core/base/conf.h"
 #include "core/base/map.h"
+#include "core/flag/flag.h"
 #include "core/tool/catalog.h"
 #include "core/tool/wire.h"
 
@@ -22,7 +23,10 @@ struct server_conf {
     struct conf_list env;     /* "NAME=value", or "NAME" for what our environment says */
     struct conf_list allow, approve, channels;
     int64_t timeout_ms, list_timeout_ms, result_max, tools_max;
-    bool secure; /* of the section: enable_mcp_security */
+    bool secure;               /* of the section: enable_mcp_security */
+    bool insists;              /* the file itself says that it is on: no flag may switch it off */
+    const struct flags *flags; /* NULL: as configured */
+    const struct conf_list *commands; /* of the section */
 };
 
 struct server_pin;
@@ -37,6 +41,7 @@ struct server {
     enum rpc_era era;
     bool old_http;       /* it speaks the first way over HTTP: wire_sse_open */
     const char *version; /* agreed upon; NULL before */
+    bool wire_secure;    /* it was made while security was on */
     bool up;             /* the handshake is done, the session is good */
     struct catalog catalog;
     bool listed, stale;
@@ -62,6 +67,10 @@ void server_done(struct server *s);
  *     this fails at once.
  */
 void server_ready(struct server *s, struct op *op);
+/* Now: by the configuration and the flag. */
+bool server_is_secure(const struct server *s);
+/* Security came on while we run, and would not have let this server's address or program in. */
+bool server_is_shut_out(const struct server *s);
 /* Models may call it, by the configuration. */
 bool server_allows(const struct server *s, const struct tool *t);
 /* Security is on, and the definition is not the one that was seen first. */

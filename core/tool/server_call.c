@@ -130,7 +130,7 @@ static enum flow_rc send_done(struct flow *f)
     struct call *c = of_flow(f);
     const struct rpc_message *m = &c->answer.message;
     const struct result_how how = { .max = (size_t)c->s->conf.result_max,
-                                    .fenced = c->s->conf.secure,
+                                    .fenced = server_is_secure(c->s),
                                     .tool = c->name };
     if (mend(c)) return again(c);
     if (m->what == RPC_ERROR)

@@ -109,11 +109,19 @@ static enum err_kind check(const struct tools *t, const struct server_conf *c,
     return check_lists(c, ret_key, why);
 }
 
+static bool insists(struct conf_doc *doc)
+{
+    struct conf_group *mcp = NULL;
+    return conf_section(doc, "mcp", &mcp, NULL) == ERR_NONE && conf_has(mcp, "enable_mcp_security");
+}
+
 static enum err_kind add_server(struct tools *t, struct http_client *http,
                                 const struct mcp_conf *conf, struct conf_doc *doc,
                                 struct conf_group *g, struct err *why)
 {
-    struct server_conf c = { .secure = conf->security };
+    struct server_conf c = { .secure = conf->security,
+                             .insists = conf->security && insists(doc),
+                             .commands = &conf->commands };
     const char *key;
     if (conf_read(doc, g, "tools", server_fields, NULL, &c, why) != ERR_NONE) return ERR_CONF;
     if (check(t, &c, conf, &key, why) != ERR_NONE) {
@@ -145,6 +153,11 @@ void tools_close(struct tools *t)
 {
     for (size_t i = 0; i < t->n; i++) server_done(&t->servers[i]);
     free(t);
+}
+
+void tools_obey(struct tools *t, const struct flags *flags)
+{
+    for (size_t i = 0; i < t->n; i++) t->servers[i].conf.flags = flags;
 }
 
 size_t tools_servers(const struct tools *t)
@@ -199,7 +212,8 @@ const struct model_tool *tools_list(const struct tools *t, const char *channel, 
     struct model_tool *list = arena_new_array(arena, struct model_tool, TOOLS_MAX);
     *ret_n = 0;
     for (size_t i = 0; i < t->n; i++)
-        if (serves(&t->servers[i], channel) && t->servers[i].listed)
+        if (serves(&t->servers[i], channel) && t->servers[i].listed &&
+            !server_is_shut_out(&t->servers[i]))
             list_server(&t->servers[i], list, arena, ret_n);
     return list;
 }

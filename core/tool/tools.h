@@ -15,6 +15,7 @@ struct mcp_conf {
 };
 extern const struct conf_field mcp_conf_fields[];
 
+struct flags;
 struct tools;
 /*
  * Read the list "tools". Nothing is connected to yet.
@@ -26,6 +27,8 @@ enum err_kind tools_open(struct loop *loop, struct http_client *http, const stru
 /* What is under way ends with ERR_CANCELLED. Then run the loop until it drains: programs may take
  * two seconds to end. */
 void tools_close(struct tools *t);
+/* Obey the flag enable_mcp_security. flags: alive as long as `t`. */
+void tools_obey(struct tools *t, const struct flags *flags);
 size_t tools_servers(const struct tools *t); /* how many are configured */
 
 /*

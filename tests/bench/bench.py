@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import discord_stub
+import flags
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build/bench"
@@ -253,6 +254,7 @@ def main():
         pgbench = bench.pgbench(args.seconds)
         half = bench.phase("open", 512, args.seconds, int(closed["per_s"] / 2))
         on_discord = discord(bench)
+        of_flags = flags.measure(bench.pg_url, bench.redis_url)
     finally:
         servers("stop")
     result = {
@@ -266,8 +268,10 @@ def main():
         "out_of_order": closed["out_of_order"] + half["out_of_order"],
     }
     result["discord"] = on_discord
+    result["flags"] = of_flags
     show(result)
     show_discord(on_discord)
+    flags.show(of_flags)
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=2) + "\n")
 

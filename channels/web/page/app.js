@@ -44,6 +44,7 @@ const sidebar = new Sidebar({
 function onSession(session) {
   limits = session;
   $("brand").textContent = limits.title;
+  document.body.dataset.votes = limits.votes ? "on" : "off";
   draw();
 }
 
