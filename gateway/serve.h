@@ -8,6 +8,7 @@
 #include "gateway/app.h"
 #include "gateway/export.h"
 #include "gateway/health.h"
+#include "gateway/hooks.h"
 
 struct serve {
     struct app app;
@@ -16,6 +17,7 @@ struct serve {
     struct health health;
     struct export_route exports;
     struct admin admin;
+    struct hooks hooks;
     struct op partitions, tools;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;

@@ -8,6 +8,7 @@
 #include "core/chat/delivery.h"
 #include "core/chat/editor.h"
 #include "core/chat/lane.h"
+#include "core/chat/news.h"
 #include "core/chat/reuse.h"
 #include "core/chat/toolbox.h"
 #include "core/model/route.h"
@@ -36,6 +37,7 @@ struct turn {
         next; /* /new: the conversation that goes on when this turn is over; nil = none waits */
     struct claimed request; /* strings live in claim_rows */
     struct pg_rows claim_rows, rows;
+    struct news news; /* it came by a webhook, if there is a name in it */
     const struct command *command;
     struct str query;   /* with everything merged into it */
     struct str answers; /* "{uuid,...}" */

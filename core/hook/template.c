@@ -113,6 +113,7 @@ static const struct {
     { "lower", FILTER_LOWER },
     { "line", FILTER_LINE },
     { "truncate", FILTER_TRUNCATE, .number = true },
+    { "short", FILTER_SHORT, .number = true },
     { "branch", FILTER_BRANCH },
     { "count", FILTER_COUNT, .texts = true },
     { "first", FILTER_FIRST, .number = true },

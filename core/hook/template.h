@@ -18,6 +18,7 @@
  *   upper, lower                    of ASCII letters
  *   line                            the first line
  *   truncate: 80                    at most so many characters, then "…"
+ *   short: 7                        the first characters, and no word of the others
  *   branch                          without refs/heads/ or refs/tags/ before it
  *   count: "commit"                 "1 commit", "2 commits"; of a number or a list; the plural can
  * be given: count: "entry", "entries"

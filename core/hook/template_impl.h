@@ -14,6 +14,7 @@ enum filter_kind {
     FILTER_LOWER,
     FILTER_LINE,
     FILTER_TRUNCATE,
+    FILTER_SHORT,
     FILTER_BRANCH,
     FILTER_COUNT,
     FILTER_FIRST,
@@ -22,7 +23,7 @@ enum filter_kind {
 struct filter {
     enum filter_kind kind;
     struct str text, more; /* default, count */
-    int64_t n;             /* truncate, first */
+    int64_t n;             /* truncate, short, first */
 };
 
 /* What stands around a value, as Markdown sees it. */

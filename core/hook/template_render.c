@@ -118,6 +118,7 @@ static struct str filtered(const struct rendering *r, const struct filter *f, st
     case FILTER_LOWER: return in_case(a, s, 'A', 'Z');
     case FILTER_LINE: return str_trim(str_cut(&s, '\n'));
     case FILTER_TRUNCATE: return truncated(a, s, f->n);
+    case FILTER_SHORT: return str_head(s, utf8_prefix(s, (size_t)f->n, TEXT_POINTS));
     case FILTER_BRANCH: return branch(s);
     case FILTER_COUNT: return str_i64(s, &n) ? counted(a, n, f) : s;
     case FILTER_DEFAULT:

@@ -81,6 +81,8 @@ Test(template, filters)
         { "{{ a|line|truncate:2|upper }}", "{\"a\": \"abc\\nd\"}", "AB…" },
         { "{{ a | branch }}", "{\"a\": \"refs/heads/feature/x\"}", "feature/x" },
         { "{{ a | branch }}", "{\"a\": \"refs/tags/v1\"}", "v1" },
+        { "{{ a | short: 2 }}", "{\"a\": \"äöü\"}", "äö" },
+        { "{{ a | short: 9 }}", "{\"a\": \"äöü\"}", "äöü" },
         { "{{ a | branch }}", "{\"a\": \"main\"}", "main" },
         { "{{ a | count: \"commit\" }}", "{\"a\": 1}", "1 commit" },
         { "{{ a | count: \"commit\" }}", "{\"a\": 0}", "0 commits" },
