@@ -3,12 +3,14 @@
 
 #define IN_REPOSITORY "[{{ repository.full_name }}]({{ repository.html_url }})"
 
-#define PUSH                                                                                                \
-    "**{{ pusher.name }}** {{#deleted}}deleted{{/deleted}}{{^deleted}}"                                     \
-    "{{#forced}}force-{{/forced}}pushed [{{ commits | count: \"commit\" }}]({{ compare }}) to{{/deleted}} " \
-    "`{{ ref | branch }}` of " IN_REPOSITORY "\n"                                                           \
-    "{{#commits | first: 5}}\n"                                                                             \
-    "- [`{{ id | short: 7 }}`]({{ url }}) {{ message | line | truncate: 100 }}\n"                           \
+#define PUSH                                                                          \
+    "**{{ pusher.name }}** {{#deleted}}deleted{{/deleted}}{{^deleted}}"               \
+    "{{#commits.length}}{{#forced}}force-{{/forced}}pushed "                          \
+    "[{{ commits | count: \"commit\" }}]({{ compare }}) to{{/commits.length}}"        \
+    "{{^commits.length}}{{#created}}created{{/created}}{{^created}}moved{{/created}}" \
+    "{{/commits.length}}{{/deleted}} `{{ ref | branch }}` of " IN_REPOSITORY "\n"     \
+    "{{#commits | first: 5}}\n"                                                       \
+    "- [`{{ id | short: 7 }}`]({{ url }}) {{ message | line | truncate: 100 }}\n"     \
     "{{/commits}}\n"
 
 #define PULL_REQUEST(did)                                                                 \
