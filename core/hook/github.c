@@ -3,14 +3,14 @@
 
 #define IN_REPOSITORY "[{{ repository.full_name }}]({{ repository.html_url }})"
 
-#define PUSH                                                                          \
-    "**{{ pusher.name }}** {{#deleted}}deleted{{/deleted}}{{^deleted}}"               \
-    "{{#commits.length}}{{#forced}}force-{{/forced}}pushed "                          \
-    "[{{ commits | count: \"commit\" }}]({{ compare }}) to{{/commits.length}}"        \
-    "{{^commits.length}}{{#created}}created{{/created}}{{^created}}moved{{/created}}" \
-    "{{/commits.length}}{{/deleted}} `{{ ref | branch }}` of " IN_REPOSITORY "\n"     \
-    "{{#commits | first: 5}}\n"                                                       \
-    "- [`{{ id | short: 7 }}`]({{ url }}) {{ message | line | truncate: 100 }}\n"     \
+#define PUSH                                                                           \
+    "**{{ pusher.name }}** {{#deleted}}deleted{{/deleted}}{{^deleted}}"                \
+    "{{#commits.length}}{{#forced}}force-{{/forced}}pushed "                           \
+    "[{{ commits | count: \"commit\" }}]({{ compare }}) to{{/commits.length}}"         \
+    "{{^commits.length}}{{#created}}created{{/created}}{{^created}}moved{{/created}}"  \
+    "{{/commits.length}}{{/deleted}} {{ ref | branch | code }} of " IN_REPOSITORY "\n" \
+    "{{#commits | first: 5}}\n"                                                        \
+    "- [{{ id | short: 7 | code }}]({{ url }}) {{ message | line | truncate: 100 }}\n" \
     "{{/commits}}\n"
 
 #define PULL_REQUEST(did)                                                                 \
@@ -30,11 +30,11 @@
     "{{#release.prerelease}} (a pre-release){{/release.prerelease}} of " IN_REPOSITORY  \
     "{{#release.name}}: {{ release.name }}{{/release.name}}"
 
-#define CHECK_RUN                                                                         \
-    "The check [{{ check_run.name }}]({{ check_run.html_url }}) of " IN_REPOSITORY        \
-    " ended with **{{ check_run.conclusion }}**"                                          \
-    "{{#check_run.check_suite.head_branch}} on `{{ check_run.check_suite.head_branch }}`" \
-    "{{/check_run.check_suite.head_branch}} (`{{ check_run.head_sha | short: 7 }}`)"
+#define CHECK_RUN                                                                              \
+    "The check [{{ check_run.name }}]({{ check_run.html_url }}) of " IN_REPOSITORY             \
+    " ended with **{{ check_run.conclusion }}**"                                               \
+    "{{#check_run.check_suite.head_branch}} on {{ check_run.check_suite.head_branch | code }}" \
+    "{{/check_run.check_suite.head_branch}} ({{ check_run.head_sha | short: 7 | code }})"
 
 #define PING                                                                       \
     "{{#repository}}[{{ full_name }}]({{ html_url }}){{/repository}}"              \

@@ -10,8 +10,8 @@ struct parser {
     struct template *t;
     size_t open[TEMPLATE_DEPTH_MAX]; /* sections that are not ended yet */
     size_t n_open, n_tags;
-    /* What the Markdown so far leaves open; a line end closes all but a fence. */
-    bool fence, code, address, address_begun, line_start;
+    /* Of the Markdown so far: whether the address of a link is open, until the line's end. */
+    bool address, address_begun, line_start;
     struct err *why;
 };
 
@@ -25,40 +25,21 @@ static enum err_kind wrong(struct parser *p, const char *what, struct str name)
 
 /* ---- the Markdown around the tags ---- */
 
-static size_t ticks(struct str s, char c)
-{
-    size_t n = 0;
-    while (n < s.n && s.p[n] == c) n++;
-    return n;
-}
-
 /* Follow the template's own text, so that a value's setting is known. */
 static void follow(struct parser *p, struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        struct str here = str_skip(s, i);
         char c = s.p[i];
-        bool fence = p->line_start && (ticks(here, '`') >= 3 || ticks(here, '~') >= 3);
-        if (p->address) p->address_begun = true;
-        if (c == '\n') p->code = p->address = false;
-        if (fence) p->fence = !p->fence;
-        p->line_start = c == '\n' || (p->line_start && c == ' ');
-        if (fence || (c == '`' && !p->fence)) {
-            if (!fence) p->code = !p->code;
-            i += ticks(here, c) - 1;
-        } else if (!p->fence && !p->code && str_starts(here, STR("]("))) {
-            p->address = true;
-            p->address_begun = false;
-            i++;
-        } else if (c == ')') {
-            p->address = false;
-        }
+        bool begins = str_starts(str_skip(s, i), STR("]("));
+        p->line_start = c == '\n';
+        p->address = begins || (p->address && c != ')' && c != '\n');
+        p->address_begun = p->address && !begins;
+        i += begins;
     }
 }
 
 static enum setting setting_here(const struct parser *p)
 {
-    if (p->fence || p->code) return IN_CODE;
     if (p->address) return p->address_begun ? IN_ADDRESS : AS_AN_ADDRESS;
     return IN_TEXT;
 }
@@ -116,6 +97,8 @@ static const struct {
     { "short", FILTER_SHORT, .number = true },
     { "branch", FILTER_BRANCH },
     { "count", FILTER_COUNT, .texts = true },
+    { "code", FILTER_CODE },
+    { "block", FILTER_BLOCK },
     { "first", FILTER_FIRST, .number = true },
 };
 
@@ -155,6 +138,8 @@ static enum err_kind read_filter(struct parser *p, struct str text, struct node 
                     : n->kind == NODE_SECTION ? f->kind == FILTER_FIRST
                                               : false;
         if (!fits) return wrong(p, "this filter does nothing here:", name);
+        if (f->kind == FILTER_CODE) n->setting = AS_CODE;
+        if (f->kind == FILTER_BLOCK) n->setting = AS_A_BLOCK;
         return good ? ERR_NONE : wrong(p, "this filter is written otherwise:", text);
     }
     return wrong(p, "there is no filter", name);

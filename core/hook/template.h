@@ -23,9 +23,10 @@
  *   count: "commit"                 "1 commit", "2 commits"; of a number or a list; the plural can
  * be given: count: "entry", "entries"
  *
+ *   code, block                     as code: in the line, or as a block of its own lines
+ *
  * The text around the fields is Markdown. A field's value is not: what Markdown would understand in
- * it is escaped, behind "](" it can only be an address of the web, between backticks only code. And
- * an @name in it wakes nobody.
+ * it is escaped, and behind "](" it can only be an address of the web. An @name in it wakes nobody.
  *
  * Pure; bounded in time and memory whatever template and JSON are.
  */

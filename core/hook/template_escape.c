@@ -7,6 +7,7 @@
 #include "core/base/utf8.h"
 #include "core/hook/template_impl.h"
 
+#define TICKS_MAX        40 /* cmark looks for 80 at most */
 #define ZERO_WIDTH_SPACE "\xe2\x80\x8b"
 
 static bool is_alnum(char c)
@@ -55,28 +56,77 @@ static bool is_line_start(const struct buf *to)
     return i == 0 || to->p[i - 1] == '\n';
 }
 
-static void escape_text(struct buf *to, struct str s)
+/* Four spaces or a tab at the beginning of a line would make code of it. */
+static struct str skip_blanks(struct str s)
 {
-    struct str line = is_line_start(to) ? line_begins(to, s) : s;
-    for (size_t i = s.n - line.n; i < s.n && !to->full; i++) {
-        char c = s.p[i];
-        if (is_dropped(c)) continue;
-        if (strchr("\\`*_[]<>~|&", c)) buf_add_char(to, '\\');
-        buf_add_char(to, c);
-        if (calls_somebody(s, i)) buf_add_cstr(to, ZERO_WIDTH_SPACE);
-        if (c != '\n') continue;
-        while (i + 1 < s.n && (s.p[i + 1] == ' ' || s.p[i + 1] == '\t')) i++; /* no code by them */
-        size_t left = s.n - i - 1;
-        i += left - line_begins(to, str_skip(s, i + 1)).n;
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s = str_skip(s, 1);
+    return s;
+}
+
+static void escape_line(struct buf *to, struct str line)
+{
+    for (size_t i = 0; i < line.n && !to->full; i++) {
+        if (strchr("\\`*_[]<>~|&", line.p[i])) buf_add_char(to, '\\');
+        buf_add_char(to, line.p[i]);
+        if (calls_somebody(line, i)) buf_add_cstr(to, ZERO_WIDTH_SPACE);
     }
 }
 
-/* ---- code ---- */
-
-static void escape_code(struct buf *to, struct str s)
+static void escape_text(struct buf *to, struct str s)
 {
-    for (size_t i = 0; i < s.n && !to->full; i++)
-        if (!is_dropped(s.p[i])) buf_add_char(to, s.p[i] == '`' ? '\'' : s.p[i]);
+    bool begins = is_line_start(to);
+    while (!to->full) {
+        bool ends = str_find_char(s, '\n') != SIZE_MAX;
+        struct str line = str_cut(&s, '\n');
+        escape_line(to, begins ? line_begins(to, skip_blanks(line)) : line);
+        if (!ends) return;
+        buf_add_char(to, '\n');
+        begins = true;
+    }
+}
+
+/* ---- code: more backticks around it than there are in it ---- */
+
+static size_t longest_ticks(struct str s)
+{
+    size_t n = 0, most = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        n = s.p[i] == '`' ? n + 1 : 0;
+        if (n > most) most = n;
+    }
+    return most;
+}
+
+static void add_ticks(struct buf *to, size_t n)
+{
+    while (n--) buf_add_char(to, '`');
+}
+
+/* Both or nothing: a part of it would be text. */
+static void put_code(struct buf *to, struct str s)
+{
+    _cleanup_(buf_done) struct buf b = BUF_INIT(3 * s.n + 16);
+    size_t ticks = longest_ticks(s) + 1;
+    size_t around = ticks > TICKS_MAX ? 1 : ticks;
+    add_ticks(&b, around);
+    buf_add_char(&b, ' ');
+    for (size_t i = 0; i < s.n; i++)
+        buf_add_char(&b, s.p[i] == '\n' ? ' ' : s.p[i] == '`' && ticks > TICKS_MAX ? '\'' : s.p[i]);
+    buf_add_char(&b, ' ');
+    add_ticks(&b, around);
+    buf_add(to, buf_str(&b));
+}
+
+static void put_block(struct buf *to, struct str s)
+{
+    _cleanup_(buf_done) struct buf b = BUF_INIT(3 * s.n + 32);
+    size_t ticks = longest_ticks(s) < 3 ? 3 : longest_ticks(s) + 1;
+    if (to->n) buf_add_cstr(&b, "\n\n");
+    add_ticks(&b, ticks);
+    buf_addf(&b, "\n%.*s\n", STR_ARG(s));
+    add_ticks(&b, ticks);
+    buf_add_char(&b, '\n');
+    buf_add(to, buf_str(&b));
 }
 
 /* ---- addresses ---- */
@@ -98,14 +148,25 @@ static void escape_address(struct buf *to, struct str s, const char *kept)
     }
 }
 
+/* Characters that nobody sees would hide those behind them from the rules above. */
+static struct str without_controls(struct str s, struct buf *clean)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_dropped(s.p[i])) buf_add_char(clean, s.p[i]);
+    return buf_str(clean);
+}
+
 void template_escape(struct buf *to, struct str s, enum setting setting)
 {
+    _cleanup_(buf_done) struct buf clean = BUF_INIT(s.n);
+    s = without_controls(s, &clean);
     switch (setting) {
     case IN_TEXT: escape_text(to, s); break;
-    case IN_CODE: escape_code(to, s); break;
+    case AS_CODE: put_code(to, s); break;
+    case AS_A_BLOCK: put_block(to, s); break;
     case IN_ADDRESS: escape_address(to, s, ""); break;
     case AS_AN_ADDRESS:
-        if (is_web(s)) escape_address(to, s, ":/?#@!$&'*+,;=%");
+        if (is_web(s)) escape_address(to, s, ":/?#!$&'+,;=%");
         break;
     }
 }

@@ -17,6 +17,8 @@ enum filter_kind {
     FILTER_SHORT,
     FILTER_BRANCH,
     FILTER_COUNT,
+    FILTER_CODE,
+    FILTER_BLOCK,
     FILTER_FIRST,
 };
 
@@ -26,12 +28,13 @@ struct filter {
     int64_t n;             /* truncate, short, first */
 };
 
-/* What stands around a value, as Markdown sees it. */
+/* Where a value stands, as Markdown sees it. */
 enum setting {
     IN_TEXT,
-    IN_CODE,
     IN_ADDRESS,    /* of a link, after something of it */
     AS_AN_ADDRESS, /* right behind "](": it says itself where to */
+    AS_CODE,       /* by the filters of that name */
+    AS_A_BLOCK,
 };
 
 enum node_kind { NODE_TEXT, NODE_VALUE, NODE_SECTION, NODE_INVERTED };

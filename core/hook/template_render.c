@@ -122,6 +122,8 @@ static struct str filtered(const struct rendering *r, const struct filter *f, st
     case FILTER_BRANCH: return branch(s);
     case FILTER_COUNT: return str_i64(s, &n) ? counted(a, n, f) : s;
     case FILTER_DEFAULT:
+    case FILTER_CODE:
+    case FILTER_BLOCK:
     case FILTER_FIRST: break;
     }
     return s;
@@ -158,7 +160,10 @@ static enum err_kind put_found(struct rendering *r, const struct node *n)
     struct str s = text_of(r, &f);
     r->steps += s.n / STEP_BYTES;
     for (size_t i = 0; i < n->n_filters; i++) s = filtered(r, &n->filters[i], s);
-    if (!s.n && put_default(r, n)) return ERR_NONE;
+    if (!s.n) {
+        put_default(r, n);
+        return ERR_NONE;
+    }
     if (r->whom == TEMPLATE_PLAIN)
         buf_add(r->to, s);
     else
@@ -173,6 +178,7 @@ static enum err_kind put_value(struct rendering *r, const struct node *n)
     r->arena = &arena;
     enum err_kind kind = put_found(r, n);
     arena_done(&arena);
+    r->arena = NULL;
     return kind;
 }
 

@@ -76,7 +76,7 @@ Test(message, ready_templates)
         &ready, "push",
         "{\"pusher\": {\"name\": \"a\"}, \"ref\": \"refs/heads/b\", \"commits\": [], \"forced\": true,"
         " \"repository\": {\"full_name\": \"c/d\", \"html_url\": \"https://e\"}}",
-        HOOK_MESSAGE, "**a** moved `b` of [c/d](https://e)");
+        HOOK_MESSAGE, "**a** moved ` b ` of [c/d](https://e)");
 }
 
 Test(message, texts)
