@@ -7,7 +7,7 @@ CREATE TABLE hooks (
     secret           text NOT NULL DEFAULT '', -- sealed by admin.secret; '' where an API key opens it
     old_secret       text NOT NULL DEFAULT '', -- good until old_secret_until, so that senders can be changed one by one
     old_secret_until timestamptz,
-    user_id          uuid NOT NULL REFERENCES users, -- role service: budgets and messages are its
+    user_id          uuid NOT NULL REFERENCES users ON DELETE CASCADE, -- role service: budgets and messages are its
     channel          text NOT NULL, -- the account's name in the configuration
     workspace        text NOT NULL DEFAULT '',
     place            text NOT NULL,
@@ -29,7 +29,7 @@ ALTER TABLE requests ADD COLUMN hook jsonb;
 -- the sender gives no id: the same again within a day is the same.
 CREATE FUNCTION accept_hook(
     a_request uuid, a_message uuid, a_user uuid, a_channel_type text, a_channel text, a_event text, a_daily boolean,
-    a_workspace text, a_place text, a_thread text, a_query text, a_ip text, a_hook jsonb
+    a_workspace text, a_place text, a_thread text, a_query text, a_ip text, a_key uuid, a_hook jsonb
 ) RETURNS TABLE (ord bigint, fresh boolean, request uuid, conversation uuid, message uuid, person uuid)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -62,8 +62,8 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END LOOP;
 
-    INSERT INTO requests (id, conversation_id, user_id, channel, event_id, message_id, query, ip, hook)
-    VALUES (a_request, goal, a_user, a_channel, event, a_message, a_query, a_ip, a_hook)
+    INSERT INTO requests (id, conversation_id, user_id, channel, event_id, message_id, query, ip, api_key_id, hook)
+    VALUES (a_request, goal, a_user, a_channel, event, a_message, a_query, a_ip, a_key, a_hook)
     ON CONFLICT ON CONSTRAINT requests_channel_event_id_key DO NOTHING;
     INSERT INTO messages (id, conversation_id, user_id, role, content, metadata)
     SELECT a_message, r.conversation_id, a_user, 'user', a_query, jsonb_build_object('hook', a_hook -> 'name')

@@ -39,8 +39,7 @@ struct intake {
     enum inbound_kind kind;
     bool album; /* others that were sent together with it follow */
     struct request_new rq;
-    struct str news; /* INBOUND_NEWS: as it is kept */
-    bool daily;
+    struct hook_news news; /* INBOUND_NEWS */
     struct str moved_to;
     int vote;
     bool taken_back;
@@ -89,9 +88,7 @@ static enum flow_rc store_start(struct flow *f)
         store_move(store, &f->op, in->rq.channel, in->rq.place, in->moved_to);
         break;
     case INBOUND_VOTE: vote_start(in); break;
-    case INBOUND_NEWS:
-        store_accept_hook(store, &f->op, &in->rq, in->news, in->daily, &in->rows);
-        break;
+    case INBOUND_NEWS: store_accept_hook(store, &f->op, &in->rq, &in->news, &in->rows); break;
     }
     return FLOW_WAIT;
 }
@@ -331,8 +328,7 @@ static void request_fill(struct intake *i, const struct inbound *in)
     i->taken_back = in->taken_back;
     if (in->kind != INBOUND_NEWS) return;
     i->rq.user = in->news->user;
-    i->news = news_write(a, in->news);
-    i->daily = in->news->daily;
+    i->news = (struct hook_news){ news_write(a, in->news), in->news->key, in->news->daily };
 }
 
 void chat_accept(struct chat *chat, struct op *op, struct channel *ch, const struct inbound *in,

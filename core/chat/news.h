@@ -12,8 +12,8 @@
 #include "core/base/uuid.h"
 
 struct news {
-    struct uuid
-        user; /* the webhook's: pays for the answer. Not kept with the request, which has it */
+    struct uuid user; /* the webhook's: pays for the answer */
+    struct uuid key;  /* the API key that it came with, which pays, too; nil = none */
     struct str name;  /* of the webhook; "" = a person's message */
     bool says;        /* `text` is said as it is; else the inbound's text is a question */
     bool daily;       /* the event is a hash of the body: the same within a day is the same event */
@@ -21,7 +21,7 @@ struct news {
     struct str model; /* a route or model; "" = the place's */
 };
 
-/* JSON, in the arena: what the request keeps. */
+/* JSON, in the arena: what the request keeps besides user and key. */
 struct str news_write(struct arena *a, const struct news *news);
 /* The opposite; "" gives one without a name. Strings are the arena's. */
 void news_read(struct arena *a, struct str json, struct news *ret);

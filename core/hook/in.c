@@ -48,6 +48,7 @@ struct hook_post {
     enum form form;
     struct str name, event, id; /* id: of the delivery; "" = none was given */
     struct str timestamp, signature, key_hash, key_prefix, peer, agent;
+    struct uuid key; /* the API key's id; nil: none */
     bool is_form;
     struct buf body;
     struct pg_rows rows;
@@ -132,6 +133,7 @@ static enum flow_rc enter_done(struct flow *f)
     struct str verdict = pg_rows_str(&p->rows, 0, 0);
     int64_t per_minute = pg_rows_i64(&p->rows, 0, 1);
     p->retry_after_s = (uint32_t)pg_rows_i64(&p->rows, 0, 2);
+    p->key = pg_rows_uuid(&p->rows, 0, 3);
     if (str_eq(verdict, STR("locked"))) return refuse(p, 429, "too many wrong keys");
     if (str_eq(verdict, STR("scope")))
         return refuse(p, 403, "this key has not got the scope " HOOK_KEY_SCOPE);
@@ -311,6 +313,7 @@ static enum flow_rc accept_start(struct flow *f)
     struct hook_post *p = of_flow(f);
     const struct hook_row *hook = &p->hook;
     const struct news news = { .user = hook->user,
+                               .key = p->key,
                                .name = hook->name,
                                .says = str_eq(hook->mode, STR("say")),
                                .daily = !p->id.n,

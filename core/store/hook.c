@@ -35,9 +35,10 @@ bool store_hook_read(const struct pg_rows *rows, struct hook_row *ret)
     return true;
 }
 
-static const struct pg_stmt key_stmt = { "hook_key",
-                                         "SELECT verdict, per_minute, wait_s"
-                                         " FROM api_key_enter($1, $2, $3, 'hooks', $4, $5)" };
+static const struct pg_stmt key_stmt = {
+    "hook_key", "SELECT verdict, per_minute, wait_s, (actor ->> 'key')::uuid"
+                " FROM api_key_enter($1, $2, $3, 'hooks', $4, $5)"
+};
 
 void store_hook_key(struct store *s, struct op *op, const struct hook_key *key,
                     struct pg_rows *rows)
@@ -49,17 +50,27 @@ void store_hook_key(struct store *s, struct op *op, const struct hook_key *key,
 
 static const struct pg_stmt accept_stmt = {
     "accept_hook",
-    "SELECT * FROM accept_hook($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    "SELECT * FROM accept_hook($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 };
 
 void store_accept_hook(struct store *s, struct op *op, const struct request_new *rq,
-                       struct str news, bool daily, struct pg_rows *rows)
+                       const struct hook_news *news, struct pg_rows *rows)
 {
     const struct pg_value v[] = {
-        pg_uuid(rq->request), pg_uuid(rq->message), pg_uuid(rq->user),  pg_text(rq->channel_type),
-        pg_text(rq->channel), pg_text(rq->event),   pg_bool(daily),     pg_text(rq->workspace),
-        pg_text(rq->place),   pg_text(rq->thread),  pg_text(rq->query), pg_text(rq->ip),
-        pg_json(news),
+        pg_uuid(rq->request),
+        pg_uuid(rq->message),
+        pg_uuid(rq->user),
+        pg_text(rq->channel_type),
+        pg_text(rq->channel),
+        pg_text(rq->event),
+        pg_bool(news->daily),
+        pg_text(rq->workspace),
+        pg_text(rq->place),
+        pg_text(rq->thread),
+        pg_text(rq->query),
+        pg_text(rq->ip),
+        uuid_is_nil(&news->key) ? pg_null(PG_UUID) : pg_uuid(news->key),
+        pg_json(news->json),
     };
     pg_query(s->pg, op, &accept_stmt, v, sizeof v / sizeof *v, rows);
 }

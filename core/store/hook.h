@@ -24,15 +24,21 @@ bool store_hook_read(const struct pg_rows *rows, struct hook_row *ret);
 struct hook_key {
     struct str hash, prefix, scope, ip, user_agent;
 };
-/* May it? The use is noted. One row: verdict, requests a minute (0 = not said), seconds to wait. */
+/* May it? The use is noted. One row: verdict, requests a minute (0 = not said), seconds to wait,
+ * its id (nil: there is none). */
 void store_hook_key(struct store *s, struct op *op, const struct hook_key *key,
                     struct pg_rows *rows);
 
+/* What is particular to one. */
+struct hook_news {
+    struct str json; /* goes with the request: claimed.news */
+    struct uuid key; /* the API key that it came with; nil = none */
+    bool daily;      /* rq->event is a hash of the body: the same within a day is the same event */
+};
+
 /*
- * Take one in. As store_accept, which reads the rows, but for what a webhook does not have.
+ * Take one in. As store_accept, whose rows it has, but for what a webhook does not have.
  * rq     user: the hook's; query: what history has as the question
- * news   JSON, goes with the request: claimed.news
- * daily  rq->event is a hash of the body: the same within a day is the same event
  */
 void store_accept_hook(struct store *s, struct op *op, const struct request_new *rq,
-                       struct str news, bool daily, struct pg_rows *rows);
+                       const struct hook_news *news, struct pg_rows *rows);

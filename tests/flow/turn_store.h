@@ -277,12 +277,11 @@ static void do_accept_hook(struct fake *f)
     if (w.n_rq > before) strcpy(w.rq[before].news, w.news);
 }
 void store_accept_hook(struct store *s, struct op *op, const struct request_new *rq,
-                       struct str news, bool daily, struct pg_rows *rows)
+                       const struct hook_news *news, struct pg_rows *rows)
 {
-    (void)daily;
     store_accept(s, op, rq, rows);
     struct fake *f = op->impl;
-    put(w.news, sizeof w.news, news);
+    put(w.news, sizeof w.news, news->json);
     if (f->effect) f->effect = do_accept_hook;
 }
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret)
