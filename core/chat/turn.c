@@ -683,7 +683,7 @@ static enum flow_rc keep_start(struct flow *f)
         .completion_tokens = counted ? usage->completion_tokens : -1,
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
         .costs = bill_json(t),
-        .receipt = t->model && !t->notice ? receipt_make(t) : STR("{}"),
+        .receipt = (t->model && !t->notice) || t->news.says ? receipt_make(t) : STR("{}"),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
     };

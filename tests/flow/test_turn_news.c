@@ -48,6 +48,7 @@ Test(news, is_said_as_it_is)
     cr_assert_eq(w.n_screen, 1);
     cr_assert_str_eq(w.screen[0].text, TEXT);
     cr_assert_eq(w.n_asked, 0);
+    cr_assert_str_eq(w.receipt, "{\"webhook\":\"deploys\"}");
 }
 
 Test(news, is_asked_of_a_model)
@@ -56,6 +57,7 @@ Test(news, is_asked_of_a_model)
     loop_run_for(&w.loop, 10000);
     cr_assert_eq(w.rq[0].status, ENDED);
     cr_assert_str_eq(w.asked, "What does this mean?");
+    cr_assert(str_starts(str_of(w.receipt), STR("{\"webhook\":\"deploys\",\"route\":")));
     cr_assert_eq(n_shown(ANSWER), 1);
 }
 
