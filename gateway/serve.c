@@ -270,6 +270,7 @@ static void run(struct serve *s)
     export_open(&s->exports, &s->app);
     s->admin.drain = on_admin_drain;
     admin_open(&s->admin, &s->app);
+    hooks_open(&s->hooks, &s->admin, &s->started);
     flow_start(&s->start, &start_kind, loop, NULL);
     loop_run(loop);
 
@@ -277,6 +278,7 @@ static void run(struct serve *s)
     timer_clear(loop, &s->drain_check);
     op_cancel(&s->partitions);
     op_cancel(&s->tools);
+    hooks_close(&s->hooks);
     admin_close(&s->admin);
     configs_close(&s->configs);
     export_close(&s->exports);

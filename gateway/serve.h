@@ -9,6 +9,7 @@
 #include "gateway/configs.h"
 #include "gateway/export.h"
 #include "gateway/health.h"
+#include "gateway/hooks.h"
 
 struct serve {
     struct app app;
@@ -18,6 +19,7 @@ struct serve {
     struct export_route exports;
     struct admin admin;
     struct configs configs;
+    struct hooks hooks;
     struct op partitions, tools;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;

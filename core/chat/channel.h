@@ -10,6 +10,7 @@
 #include "core/loop/op.h"
 
 struct chat;
+struct news;
 struct http_client;
 struct http_server;
 struct redis;
@@ -27,6 +28,7 @@ enum inbound_kind {
     INBOUND_DELETE,  /* they took a message back; the same */
     INBOUND_MOVED,   /* the place has a new channel id: `moved_to` */
     INBOUND_VOTE,    /* what they think of an answer: `message_id` is ours, `vote` says what */
+    INBOUND_NEWS,    /* nobody wrote it: a webhook, `news` says what becomes of it */
 };
 
 struct attachment {
@@ -62,6 +64,7 @@ struct inbound {
      * comes back with each outbound. Secrets are sealed (net/sign.h). At most TICKET_MAX bytes.
      */
     struct str ticket;
+    const struct news *news;
 };
 
 #define TICKET_MAX      1024

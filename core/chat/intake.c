@@ -15,8 +15,10 @@
 #include "core/cache/session.h"
 #include "core/chat/command.h"
 #include "core/chat/lane.h"
+#include "core/chat/news.h"
 #include "core/chat/turn.h"
 #include "core/store/conversation.h"
+#include "core/store/hook.h"
 #include "core/store/people.h"
 #include "core/store/request.h"
 
@@ -37,6 +39,7 @@ struct intake {
     enum inbound_kind kind;
     bool album; /* others that were sent together with it follow */
     struct request_new rq;
+    struct hook_news news; /* INBOUND_NEWS */
     struct str moved_to;
     int vote;
     bool taken_back;
@@ -92,8 +95,15 @@ static enum flow_rc store_start(struct flow *f)
         store_move(store, &f->op, in->rq.channel, in->rq.place, in->moved_to);
         break;
     case INBOUND_VOTE: vote_start(in); break;
+    case INBOUND_NEWS: store_accept_hook(store, &f->op, &in->rq, &in->news, &in->rows); break;
     }
     return FLOW_WAIT;
+}
+
+/* Its rows are a request. */
+static bool is_request(const struct intake *in)
+{
+    return in->kind == INBOUND_MESSAGE || in->kind == INBOUND_NEWS;
 }
 
 /* Who waits for us hears that it went well; the flow may go on by itself. */
@@ -101,8 +111,8 @@ static void release(struct intake *in)
 {
     if (in->outer && in->ret)
         *in->ret = (struct accepted){
-            .duplicate = !in->ids.fresh && in->kind == INBOUND_MESSAGE,
-            .changed = in->kind != INBOUND_MESSAGE && in->rows.n > 0,
+            .duplicate = !in->ids.fresh && is_request(in),
+            .changed = !is_request(in) && in->rows.n > 0,
             .request = in->ids.request,
             .conversation = in->ids.conversation,
             .message = in->ids.message,
@@ -126,7 +136,7 @@ static enum flow_rc store_done(struct flow *f)
 {
     struct intake *in = of_flow(f);
     if (in->kind == INBOUND_VOTE) return vote_done(in);
-    if (in->kind != INBOUND_MESSAGE) return FLOW_STOP;
+    if (!is_request(in)) return FLOW_STOP;
     if (store_accepted(&in->rows, &in->ids)) {
         metric_add(in->ids.fresh ? &m_messages : &m_duplicates, 1);
         return FLOW_STOP;
@@ -179,9 +189,9 @@ static void start_work(struct intake *in)
         return;
     }
     /* A command neither interrupts an answer nor waits for company; an album is one question. */
-    int queue = in->rq.command ? QUEUE_WAIT
-                : in->album    ? QUEUE_MERGE
-                               : channel_queue(in->chat, in->channel);
+    int queue = in->rq.command || in->kind == INBOUND_NEWS ? QUEUE_WAIT
+                : in->album                                ? QUEUE_MERGE
+                                                           : channel_queue(in->chat, in->channel);
     lane_notify(in->chat, in->ids.conversation, queue);
 }
 
@@ -194,7 +204,7 @@ static void intake_end(struct flow *f)
     else if (in->outer)
         op_fail(in->outer, &f->err);
     metric_observe_ms(&m_intake, (double)(clock_ms() - in->began_ms));
-    if (ok && in->ids.fresh) remember(in);
+    if (ok && in->ids.fresh && in->kind == INBOUND_MESSAGE) remember(in);
     if (ok && in->ids.fresh && !in->chat->draining) start_work(in);
     pg_rows_done(&in->rows);
     arena_done(&in->arena);
@@ -298,7 +308,7 @@ static void request_fill(struct intake *i, const struct inbound *in)
 {
     struct arena *a = &i->arena;
     struct str query = query_of(a, in, i->chat->conf.message_max);
-    const struct command *command = command_find(query);
+    const struct command *command = in->kind == INBOUND_NEWS ? NULL : command_find(query);
     i->rq = (struct request_new){
         .request = uuid_v7(),
         .message = uuid_v7(),
@@ -323,6 +333,9 @@ static void request_fill(struct intake *i, const struct inbound *in)
     i->moved_to = keep_str(a, in->moved_to);
     i->vote = in->vote;
     i->taken_back = in->taken_back;
+    if (in->kind != INBOUND_NEWS) return;
+    i->rq.user = in->news->user;
+    i->news = (struct hook_news){ news_write(a, in->news), in->news->key, in->news->daily };
 }
 
 void chat_accept(struct chat *chat, struct op *op, struct channel *ch, const struct inbound *in,

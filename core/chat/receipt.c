@@ -78,43 +78,50 @@ static void put_cached(struct json_out *o, const struct turn *t)
     json_close(o, '}');
 }
 
+/* What a model's answer is like. */
+static void put_answer(struct json_out *o, struct turn *t)
+{
+    const struct route_log *log = &t->asked;
+    json_field_str(o, "route", str_of(turn_route(t)->name));
+    json_field_str(o, "model", str_of(t->model->name));
+    if (t->configured.n) {
+        json_key(o, "configured");
+        json_put_raw(o, t->configured);
+    }
+    if (t->reuse.made_at.n) put_cached(o, t);
+    json_key(o, "asked");
+    json_open(o, '[');
+    for (size_t i = 0; i < log->n; i++) put_try(o, t, &log->v[i]);
+    json_close(o, ']');
+    put_tools(o, &t->toolbox);
+    switches_put(o, t);
+    json_field_str(o, "midway",
+                   str_of(log->replaced    ? "replaced"
+                          : log->continued ? "continued"
+                                           : ""));
+    if (log->no_money) json_field_bool(o, "no_money", true);
+    json_field_str(o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
+    json_field_i64(o, "history_seen", (int64_t)t->history_seen);
+    json_field_i64(o, "history_left_out", (int64_t)t->history_left_out);
+    json_field_i64(o, "history_summarised", (int64_t)t->history_summarised);
+    if (t->counted.by == t->model) {
+        json_field_i64(o, "counted", t->counted.tokens);
+        json_field_i64(o, "estimated", t->counted.estimated);
+    }
+    json_field_i64(o, "pictures", (int64_t)(t->model->sees ? t->pictures.n : 0));
+    json_field_i64(o, "waited_ms", t->request.age_ms);
+    json_field_i64(o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
+    json_field_i64(o, "answered_ms", t->answer.total_ms);
+    json_field_i64(o, "attempt", t->request.attempt);
+}
+
 struct str receipt_make(struct turn *t)
 {
     _cleanup_(buf_done) struct buf b = BUF_INIT(RECEIPT_MAX);
     struct json_out o = JSON_OUT(&b);
-    const struct route_log *log = &t->asked;
     json_open(&o, '{');
-    json_field_str(&o, "route", str_of(turn_route(t)->name));
-    json_field_str(&o, "model", str_of(t->model->name));
-    if (t->configured.n) {
-        json_key(&o, "configured");
-        json_put_raw(&o, t->configured);
-    }
-    if (t->reuse.made_at.n) put_cached(&o, t);
-    json_key(&o, "asked");
-    json_open(&o, '[');
-    for (size_t i = 0; i < log->n; i++) put_try(&o, t, &log->v[i]);
-    json_close(&o, ']');
-    put_tools(&o, &t->toolbox);
-    switches_put(&o, t);
-    json_field_str(&o, "midway",
-                   str_of(log->replaced    ? "replaced"
-                          : log->continued ? "continued"
-                                           : ""));
-    if (log->no_money) json_field_bool(&o, "no_money", true);
-    json_field_str(&o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
-    json_field_i64(&o, "history_seen", (int64_t)t->history_seen);
-    json_field_i64(&o, "history_left_out", (int64_t)t->history_left_out);
-    json_field_i64(&o, "history_summarised", (int64_t)t->history_summarised);
-    if (t->counted.by == t->model) {
-        json_field_i64(&o, "counted", t->counted.tokens);
-        json_field_i64(&o, "estimated", t->counted.estimated);
-    }
-    json_field_i64(&o, "pictures", (int64_t)(t->model->sees ? t->pictures.n : 0));
-    json_field_i64(&o, "waited_ms", t->request.age_ms);
-    json_field_i64(&o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
-    json_field_i64(&o, "answered_ms", t->answer.total_ms);
-    json_field_i64(&o, "attempt", t->request.attempt);
+    if (t->news.name.n) json_field_str(&o, "webhook", t->news.name);
+    if (!t->news.says) put_answer(&o, t);
     json_close(&o, '}');
     return b.full ? STR("{}") : arena_dup(&t->arena, buf_str(&b));
 }
@@ -207,11 +214,16 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     struct json *asked = json_get(receipt, "asked");
     struct str midway = text(receipt, "midway");
     struct json *cached = json_get(receipt, "cached");
+    struct str webhook = text(receipt, "webhook");
+    if (webhook.n && !asked)
+        return buf_addf(to, "The webhook `%.*s` brought this; no model was asked.",
+                        STR_ARG(webhook));
     if (!json_length(asked) && !cached) return false;
     buf_addf(to, "Answered by `%.*s`", STR_ARG(text(receipt, "model")));
     if (!str_eq(text(receipt, "route"), text(receipt, "model")))
         buf_addf(to, ", by the route `%.*s`", STR_ARG(text(receipt, "route")));
     buf_addf(to, " (%.*s).\n", STR_ARG(text(receipt, "finish")));
+    if (webhook.n) buf_addf(to, "\n- the webhook `%.*s` asked", STR_ARG(webhook));
     if (cached)
         buf_addf(to, "\n- nobody was asked: it is the cached answer of `%.*s`, made at %.*s",
                  STR_ARG(text(cached, "model")), STR_ARG(text(cached, "made_at")));

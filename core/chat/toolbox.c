@@ -106,7 +106,8 @@ static enum flow_rc ready_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
     struct chat *chat = w->t->chat;
-    if (!chat->tools || tools_servers(chat->tools) == 0) return go(w, STEP_ASK);
+    if (!chat->tools || tools_servers(chat->tools) == 0 || w->t->news.name.n)
+        return go(w, STEP_ASK);
     /* What the person was asked about still needs its words for the model. */
     if (!switch_on(w->t, FLAG_TOOLS) && !w->t->permit.saved.n) return go(w, STEP_ASK);
     tools_ready(chat->tools, w->t->channel->name, READY_MS, &f->op);

@@ -101,7 +101,7 @@ struct outbound turn_outbound(const struct turn *t)
         .request = rq->request,
         .conversation = rq->conversation,
         .n_parts = 1,
-        .notice = t->notice,
+        .notice = t->notice || t->news.says,
         .no_votes = !switch_on(t, FLAG_VOTES),
         .ticket = rq->ticket,
     };
@@ -109,9 +109,10 @@ struct outbound turn_outbound(const struct turn *t)
 
 const struct route *turn_route(const struct turn *t)
 {
-    const struct str choices[] = { t->request.model_override, t->request.preferred_model,
-                                   t->switched.model, str_of(t->channel->model),
-                                   str_of(t->chat->conf.model) };
+    const struct str choices[] = {
+        t->news.model,     t->request.model_override, t->request.preferred_model,
+        t->switched.model, str_of(t->channel->model), str_of(t->chat->conf.model)
+    };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
         const struct route *r = choices[i].n ? routes_find(t->models, choices[i]) : NULL;
         if (r) return r;
@@ -137,6 +138,14 @@ static enum flow_rc claim_start(struct flow *f)
     return FLOW_WAIT;
 }
 
+/* A webhook's: it is said, or asked, without what is for people only. */
+static enum flow_rc bring_news(struct turn *t)
+{
+    if (!t->news.says) return go(t, STEP_CONTEXT);
+    t->reply = t->news.text;
+    return go(t, STEP_SETTLE);
+}
+
 /* What ends a request before anything is merged into it: what waits behind is judged by itself. */
 static enum flow_rc judge(struct turn *t)
 {
@@ -146,7 +155,8 @@ static enum flow_rc judge(struct turn *t)
                  ATTEMPTS_MAX);
         return refuse(t, "refused", "too many attempts");
     }
-    if (rq->stop_wanted) return stopped(t);
+    if (rq->stop_wanted && !t->news.says) return stopped(t);
+    if (t->news.name.n) return bring_news(t);
     if (rq->age_ms > t->chat->conf.expire_ms) {
         char age[CLOCK_SPAN_MAX];
         clock_span((uint64_t)rq->age_ms, age);
@@ -185,6 +195,7 @@ static enum flow_rc claim_done(struct flow *f)
     }
     switches_init(t);
     question_reset(t);
+    news_read(&t->arena, rq->news, &t->news);
     editor_init(&t->editor, t);
     if (!rq->sending) return judge(t);
     t->outcome = arena_cstr(&t->arena, rq->outcome);
@@ -756,7 +767,7 @@ static enum flow_rc keep_start(struct flow *f)
         .completion_tokens = counted ? usage->completion_tokens : -1,
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
         .costs = bill_json(t),
-        .receipt = t->model && !t->notice ? receipt_make(t) : STR("{}"),
+        .receipt = (t->model && !t->notice) || t->news.says ? receipt_make(t) : STR("{}"),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
     };
@@ -908,14 +919,14 @@ static bool cut_answer(struct turn *t, enum turn_stop stop)
 bool turn_stop(struct turn *t)
 {
     bool soon = t->request.attempt > 0 && t->flow.at < STEP_ASK && t->stop == TURN_GOES_ON &&
-                !command_find(t->query);
+                (t->news.name.n ? !t->news.says : !command_find(t->query));
     if (soon) t->stop = TURN_STOPPED;
     return soon || cut_answer(t, TURN_STOPPED);
 }
 
 void turn_interrupt(struct turn *t)
 {
-    cut_answer(t, TURN_INTERRUPTED);
+    if (!t->news.name.n) cut_answer(t, TURN_INTERRUPTED);
 }
 
 void turn_lost(struct turn *t)

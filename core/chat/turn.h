@@ -8,6 +8,7 @@
 #include "core/chat/delivery.h"
 #include "core/chat/editor.h"
 #include "core/chat/lane.h"
+#include "core/chat/news.h"
 #include "core/chat/reuse.h"
 #include "core/chat/switches.h"
 #include "core/chat/toolbox.h"
@@ -41,6 +42,7 @@ struct turn {
     struct pg_rows claim_rows, rows;
     struct flag_who who; /* whose flags are asked for, see switches.h */
     struct switched switched;
+    struct news news; /* it came by a webhook, if there is a name in it */
     const struct command *command;
     struct str query;   /* with everything merged into it */
     struct str answers; /* "{uuid,...}" */

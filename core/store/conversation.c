@@ -165,7 +165,8 @@ void store_receipt(struct store *s, struct op *op, struct uuid conversation, int
 static const struct pg_stmt last_reply_stmt = {
     "last_reply",
     "SELECT a.content, coalesce((SELECT string_agg(q.content, E'\\n\\n' ORDER BY q.id) FROM messages q"
-    "    WHERE q.conversation_id = $1 AND q.id = ANY (a.answers)), ''), a.answers::text,"
+    "    WHERE q.conversation_id = $1 AND q.id = ANY (a.answers) AND a.model_used IS NOT NULL), ''),"
+    "  a.answers::text,"
     "  (SELECT jsonb_agg(p.address) FROM messages q, jsonb_array_elements(q.metadata -> 'pictures') p (address)"
     "    WHERE q.conversation_id = $1 AND q.id = ANY (a.answers)) "
     "FROM messages a WHERE a.conversation_id = $1 AND a.role = 'assistant' ORDER BY a.id DESC LIMIT 1"

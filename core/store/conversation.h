@@ -53,7 +53,8 @@ void store_history(struct store *s, struct op *op, struct uuid conversation, int
 void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
                    struct pg_rows *rows);
 
-/* The newest reply of a model in the conversation, and what it answered. Rows: content, question,
- * "{uuid,...}" of the messages answered, pictures ("" = none). */
+/* The newest reply of a model in the conversation, and what it answered; or what a webhook said.
+ * Rows: content, question ("" = there was none), "{uuid,...}" of the messages answered, pictures
+ * ("" = none). */
 void store_last_reply(struct store *s, struct op *op, struct uuid conversation,
                       struct pg_rows *rows);

@@ -82,7 +82,7 @@ const struct pg_batch_kind store_claim_kind = {
               "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL,"
               "  c.summary, c.summary_until::bigint, c.summary_off, NOT u.is_active AND u.merged_into IS NULL,"
               "  own_limit(u.budget_day), own_limit(u.budget_month), r.api_key_id,"
-              "  own_limit(k.budget_day), own_limit(k.budget_month) "
+              "  own_limit(k.budget_day), own_limit(k.budget_month), r.hook "
               "FROM claimed r JOIN conversations c ON c.id = r.conversation_id JOIN users u ON u.id = r.user_id "
               "LEFT JOIN api_keys k ON k.id = r.api_key_id "
               "ORDER BY r.ord" },
@@ -142,14 +142,15 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
         .person_limits = { pg_rows_i64(rows, 0, 33), pg_rows_i64(rows, 0, 34) },
         .key = pg_rows_uuid(rows, 0, 35),
         .key_limits = { pg_rows_i64(rows, 0, 36), pg_rows_i64(rows, 0, 37) },
+        .news = pg_rows_str(rows, 0, 38),
     };
     return true;
 }
 
 /*
- * Up to the next command: that is not part of a question, and what follows it comes after it. The
- * rows merged just now are not visible to the outer SELECT, hence the UNION; one merged before is
- * not twice.
+ * Up to the next command or webhook: that is not part of a question, and what follows it comes
+ * after it. The rows merged just now are not visible to the outer SELECT, hence the UNION; one
+ * merged before is not twice.
  */
 static const struct pg_stmt merge_stmt = {
     "merge",
@@ -158,7 +159,8 @@ static const struct pg_stmt merge_stmt = {
     "  WHERE conversation_id = $2 AND status = 'queued' AND NOT urgent AND id > $1"
     "    AND EXISTS (SELECT 1 FROM requests WHERE id = $1 AND attempt = $3 AND status = 'running')"
     "    AND NOT EXISTS (SELECT 1 FROM requests c WHERE c.conversation_id = $2 AND c.status = 'queued'"
-    "      AND NOT c.urgent AND c.id > $1 AND c.id <= r.id AND (c.query ~ '^\\s*/' OR c.ticket <> ''))"
+    "      AND NOT c.urgent AND c.id > $1 AND c.id <= r.id"
+    "      AND (c.query ~ '^\\s*/' OR c.ticket <> '' OR c.hook IS NOT NULL))"
     "  RETURNING id, query, message_id, pictures"
     "), all_merged AS ("
     "  SELECT id, query, message_id, pictures FROM now_merged UNION"

@@ -65,6 +65,7 @@ struct claimed {
     bool summary_off;
     struct str ticket;   /* the adapter's, to answer this very message; "" = none */
     struct str pictures; /* JSON array of addresses; "" = none */
+    struct str news;     /* it came by a webhook: JSON, see chat/news.h; "" = a person wrote it */
 };
 
 /*
@@ -77,9 +78,9 @@ void store_claim(struct store *s, struct op *op, struct uuid conversation, struc
 bool store_claimed(const struct pg_rows *rows, struct claimed *ret);
 
 /*
- * Merge what else waits in the conversation, up to the next command or message with a ticket (which
- * wants an answer of its own), into `request`, and list everything merged into it, oldest first.
- * Rows: query, message id, pictures.
+ * Merge what else waits in the conversation, up to the next command, webhook or message with a
+ * ticket (which wants an answer of its own), into `request`, and list everything merged into it,
+ * oldest first. Rows: query, message id, pictures.
  */
 void store_merge(struct store *s, struct op *op, const struct claimed *c, struct pg_rows *rows);
 

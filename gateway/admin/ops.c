@@ -9,6 +9,7 @@ const struct admin_op *const admin_ops[] = {
     admin_deliveries_ops,
     admin_flags_ops,
     admin_gateway_ops,
+    admin_hooks_ops,
     admin_keys_ops,
     admin_models_ops,
     admin_openapi_ops,

@@ -10,6 +10,7 @@ extern const struct admin_op admin_conversations_ops[];
 extern const struct admin_op admin_deliveries_ops[];
 extern const struct admin_op admin_flags_ops[];
 extern const struct admin_op admin_gateway_ops[];
+extern const struct admin_op admin_hooks_ops[];
 extern const struct admin_op admin_keys_ops[];
 extern const struct admin_op admin_openapi_ops[];
 extern const struct admin_op admin_users_ops[];

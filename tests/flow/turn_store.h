@@ -14,6 +14,7 @@
 #include "core/model/prices.h"
 #include "core/net/redis.h"
 #include "core/store/conversation.h"
+#include "core/store/hook.h"
 #include "core/store/people.h"
 #include "core/store/person.h"
 #include "core/store/response.h"
@@ -40,6 +41,7 @@ struct fake_request {
     bool urgent, notice, stop_wanted;
     int64_t age_ms;
     char event[16], query[256], outcome[16], preview[16];
+    char news[256]; /* of a webhook */
     struct fake_part parts[PARTS];
 };
 
@@ -108,6 +110,7 @@ static struct {
     char kept_told[64]; /* what the model wrote for itself, as it got it back */
     char saved[4096];   /* while a yes is waited for */
     bool too_late;      /* for the yes */
+    char news[256];     /* the last that a webhook brought */
     int n_fetched;      /* by address */
     bool fetched_unguarded;
 } w;
@@ -271,6 +274,20 @@ void store_accept(struct store *s, struct op *op, const struct request_new *rq,
     if (w.accept_error) err_set(&f->err, w.accept_error, "that row is no good");
     w.accept_error = ERR_NONE;
 }
+static void do_accept_hook(struct fake *f)
+{
+    int before = w.n_rq;
+    do_accept(f);
+    if (w.n_rq > before) strcpy(w.rq[before].news, w.news);
+}
+void store_accept_hook(struct store *s, struct op *op, const struct request_new *rq,
+                       const struct hook_news *news, struct pg_rows *rows)
+{
+    store_accept(s, op, rq, rows);
+    struct fake *f = op->impl;
+    put(w.news, sizeof w.news, news->json);
+    if (f->effect) f->effect = do_accept_hook;
+}
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret)
 {
     if (rows->n == 0) return false;
@@ -327,6 +344,7 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
                              .summary = str_of(w.summary),
                              .summary_until = w.summary_until,
                              .summary_off = w.summary_off,
+                             .news = str_of(rq->news),
                              .late_ms = w.late_ms };
     return true;
 }
@@ -334,7 +352,7 @@ static void do_merge(struct fake *f)
 {
     pg_rows_done(f->rows);
     for (struct fake_request *rq = f->rq + 1; rq < &w.rq[w.n_rq]; rq++) {
-        if (rq->status == QUEUED && !rq->urgent && rq->query[0] == '/') break;
+        if (rq->status == QUEUED && !rq->urgent && (rq->query[0] == '/' || rq->news[0])) break;
         if (rq->status == QUEUED && !rq->urgent) {
             rq->status = MERGED;
             rq->merged_into = f->rq->id;

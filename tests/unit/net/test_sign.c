@@ -84,8 +84,26 @@ Test(sign, base64)
         struct buf b = BUF_INIT(64);
         sign_base64(str_of(cases[i][0]), &b);
         cr_expect(str_eq(buf_str(&b), str_of(cases[i][1])), "%s: %s", cases[i][0], b.p);
+        buf_clear(&b);
+        cr_expect(sign_unbase64(str_of(cases[i][1]), &b), "%s", cases[i][1]);
+        cr_expect(str_eq(buf_str(&b), str_of(cases[i][0])), "%s", cases[i][1]);
         buf_done(&b);
     }
+}
+
+Test(sign, what_is_no_base64)
+{
+    static const char *const cases[] = { "Z",      "Zg",   "Zg=", "Zg==Zg==", "Zm9v Zm9v",
+                                         "Zm9v\n", "Zm-_", "=",   "====",     "Zh==" };
+    struct buf b = BUF_INIT(64);
+    buf_add_cstr(&b, "before");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        cr_expect_not(sign_unbase64(str_of(cases[i]), &b), "%s", cases[i]);
+        cr_expect(str_eq(buf_str(&b), STR("before")), "%s", cases[i]);
+    }
+    b.max = 8;
+    cr_expect_not(sign_unbase64(STR("Zm9vYmFy"), &b), "no room");
+    buf_done(&b);
 }
 
 Test(sign, equal)
@@ -131,6 +149,20 @@ Test(sign, what_is_sealed_opens_with_its_key_only)
         a.p[i] = was;
         cr_expect_not(sign_open(key, str_head(buf_str(&a), i), &plain), "cut at %zu", i);
     }
+}
+
+Test(sign, sealed_the_same_each_time)
+{
+    uint8_t key[32] = { 1, 2, 3 };
+    _cleanup_(buf_done) struct buf a = BUF_INIT(500), b = BUF_INIT(500), plain = BUF_INIT(500);
+    cr_assert(sign_seal_same(key, STR("a token"), &a));
+    cr_assert(sign_seal_same(key, STR("a token"), &b));
+    cr_expect(str_eq(buf_str(&a), buf_str(&b)));
+    cr_expect(sign_open(key, buf_str(&a), &plain));
+    cr_expect(str_eq(buf_str(&plain), STR("a token")));
+    buf_clear(&b);
+    cr_assert(sign_seal_same(key, STR("b token"), &b));
+    cr_expect_neq(memcmp(a.p, b.p, 32), 0, "another nonce");
 }
 
 Test(sign, sealing_nothing_and_too_much)
