@@ -64,6 +64,17 @@ void sign_base64(struct str bytes, struct buf *to)
     buf_grew(to, n - 1);
 }
 
+bool sign_unbase64(struct str text, struct buf *to)
+{
+    size_t n_max = text.n / 4 * 3, n = 0;
+    char *bytes = buf_room(to, n_max);
+    if (!bytes || sodium_base642bin((unsigned char *)bytes, n_max, text.p, text.n, NULL, &n, NULL,
+                                    sodium_base64_VARIANT_ORIGINAL) != 0)
+        return false;
+    buf_grew(to, n);
+    return true;
+}
+
 bool sign_seal(const uint8_t key[32], struct str plain, struct buf *to)
 {
     size_t n = NONCE + MAC + plain.n, n_text = sodium_base64_encoded_len(n, BASE64);

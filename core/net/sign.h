@@ -14,6 +14,8 @@ void sign_hex(const uint8_t *bytes, size_t n, char *ret); /* 2n digits and a NUL
 bool sign_unhex(struct str hex, uint8_t *ret, size_t n);  /* exactly 2n digits, any case */
 
 void sign_base64(struct str bytes, struct buf *to); /* with + and /, padded */
+/* The reverse, appended. False: no such text, or `to` is full; `to` is as before. */
+bool sign_unbase64(struct str text, struct buf *to);
 
 /*
  * Make a secret fit to be stored: encrypted and authenticated (XSalsa20-Poly1305), as base64url.

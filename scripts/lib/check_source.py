@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FLOORS = ["base", "loop", "net", "store", "cache", "model", "tool", "chat"]
+FLOORS = ["base", "loop", "net", "store", "cache", "model", "tool", "chat", "hook"]
 
 # A library's headers are included in its own place only.
 THIRD_PARTY = [

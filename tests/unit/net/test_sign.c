@@ -84,8 +84,26 @@ Test(sign, base64)
         struct buf b = BUF_INIT(64);
         sign_base64(str_of(cases[i][0]), &b);
         cr_expect(str_eq(buf_str(&b), str_of(cases[i][1])), "%s: %s", cases[i][0], b.p);
+        buf_clear(&b);
+        cr_expect(sign_unbase64(str_of(cases[i][1]), &b), "%s", cases[i][1]);
+        cr_expect(str_eq(buf_str(&b), str_of(cases[i][0])), "%s", cases[i][1]);
         buf_done(&b);
     }
+}
+
+Test(sign, what_is_no_base64)
+{
+    static const char *const cases[] = { "Z",      "Zg",   "Zg=", "Zg==Zg==", "Zm9v Zm9v",
+                                         "Zm9v\n", "Zm-_", "=",   "====",     "Zh==" };
+    struct buf b = BUF_INIT(64);
+    buf_add_cstr(&b, "before");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        cr_expect_not(sign_unbase64(str_of(cases[i]), &b), "%s", cases[i]);
+        cr_expect(str_eq(buf_str(&b), STR("before")), "%s", cases[i]);
+    }
+    b.max = 8;
+    cr_expect_not(sign_unbase64(STR("Zm9vYmFy"), &b), "no room");
+    buf_done(&b);
 }
 
 Test(sign, equal)
