@@ -75,11 +75,12 @@ bool sign_unbase64(struct str text, struct buf *to)
     return true;
 }
 
-bool sign_seal(const uint8_t key[32], struct str plain, struct buf *to)
+static bool seal(const uint8_t key[32], const uint8_t nonce[NONCE], struct str plain,
+                 struct buf *to)
 {
     size_t n = NONCE + MAC + plain.n, n_text = sodium_base64_encoded_len(n, BASE64);
     uint8_t *box = mem_alloc(n);
-    randombytes_buf(box, NONCE);
+    memcpy(box, nonce, NONCE);
     crypto_secretbox_easy(box + NONCE, (const unsigned char *)plain.p, plain.n, box, key);
     char *text = buf_room(to, n_text);
     if (text) {
@@ -88,6 +89,21 @@ bool sign_seal(const uint8_t key[32], struct str plain, struct buf *to)
     }
     free(box);
     return text != NULL;
+}
+
+bool sign_seal(const uint8_t key[32], struct str plain, struct buf *to)
+{
+    uint8_t nonce[NONCE];
+    randombytes_buf(nonce, NONCE);
+    return seal(key, nonce, plain, to);
+}
+
+/* Another text has another nonce, so none is used twice. */
+bool sign_seal_same(const uint8_t key[32], struct str plain, struct buf *to)
+{
+    uint8_t mac[32];
+    sign_hmac_sha256(str_from((const char *)key, 32), plain, mac);
+    return seal(key, mac, plain, to);
 }
 
 bool sign_open(const uint8_t key[32], struct str sealed, struct buf *to)

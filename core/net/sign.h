@@ -22,7 +22,10 @@ bool sign_unbase64(struct str text, struct buf *to);
  * Each time the text is another one; it is about 4/3 of the length, and 54 more.
  *
  * key      kept elsewhere than the text
- * to       appended to. sign_open: false when the text was not sealed with this key, or is damaged
+ * to       appended to
  */
 bool sign_seal(const uint8_t key[32], struct str plain, struct buf *to);
+/* As sign_seal, but the same text each time: whoever reads it sees which secrets are the same. */
+bool sign_seal_same(const uint8_t key[32], struct str plain, struct buf *to);
+/* Appended. False: the text was not sealed with this key, or is damaged, or does not fit. */
 bool sign_open(const uint8_t key[32], struct str sealed, struct buf *to);

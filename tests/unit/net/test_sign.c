@@ -151,6 +151,20 @@ Test(sign, what_is_sealed_opens_with_its_key_only)
     }
 }
 
+Test(sign, sealed_the_same_each_time)
+{
+    uint8_t key[32] = { 1, 2, 3 };
+    _cleanup_(buf_done) struct buf a = BUF_INIT(500), b = BUF_INIT(500), plain = BUF_INIT(500);
+    cr_assert(sign_seal_same(key, STR("a token"), &a));
+    cr_assert(sign_seal_same(key, STR("a token"), &b));
+    cr_expect(str_eq(buf_str(&a), buf_str(&b)));
+    cr_expect(sign_open(key, buf_str(&a), &plain));
+    cr_expect(str_eq(buf_str(&plain), STR("a token")));
+    buf_clear(&b);
+    cr_assert(sign_seal_same(key, STR("b token"), &b));
+    cr_expect_neq(memcmp(a.p, b.p, 32), 0, "another nonce");
+}
+
 Test(sign, sealing_nothing_and_too_much)
 {
     uint8_t key[32] = { 0 };
