@@ -72,6 +72,7 @@ static enum flow_rc open_start(struct flow *f)
         tools_ready(s->app.tools, NULL, TOOLS_READY_MS, &s->tools); /* before they are needed */
     chat_start(&s->app.chat);
     eraser_start(&s->app.chat);
+    if (s->webhooks) hooks_out_start(s->webhooks);
     flow_goto(f, STEP_N);
     return FLOW_NEXT;
 }
@@ -150,7 +151,7 @@ static void on_drain_check(struct timer *t)
 {
     struct serve *s = container_of(t, struct serve, drain_check);
     uint64_t now = clock_ms();
-    if (chat_idle(&s->app.chat)) {
+    if (chat_idle(&s->app.chat) && (!s->webhooks || hooks_out_idle(s->webhooks))) {
         log_info("serve", "stopped", "handed_over=%d", now >= s->drain_until_ms);
         stop(s, 0);
         return;
@@ -174,6 +175,7 @@ static void drain(struct serve *s, const char *why)
     if (s->start.kind && !s->started) flow_stop(&s->start, ERR_CANCELLED, "stopped while starting");
     channels_pause(&s->app.chat);
     chat_drain(&s->app.chat);
+    if (s->webhooks) hooks_out_drain(s->webhooks);
     timer_set(&s->app.loop, &s->drain_check, 0);
 }
 
@@ -232,6 +234,15 @@ static void watch(struct serve *s, uv_signal_t *sig, uv_signal_cb cb, int number
     uv_signal_start(sig, cb, number);
 }
 
+static void open_webhooks(struct serve *s)
+{
+    const struct settings *conf = s->app.settings;
+    uint8_t key[32];
+    if (!*conf->admin.secret) return;
+    hooks_out_key(str_of(conf->admin.secret), key);
+    s->webhooks = hooks_out_open(&s->app.store, s->app.client, &conf->webhooks, key, s->app.owner);
+}
+
 static void run(struct serve *s)
 {
     struct loop *loop = &s->app.loop;
@@ -247,6 +258,7 @@ static void run(struct serve *s)
     export_open(&s->exports, &s->app);
     s->admin.drain = on_admin_drain;
     admin_open(&s->admin, &s->app);
+    open_webhooks(s);
     flow_start(&s->start, &start_kind, loop, NULL);
     loop_run(loop);
 
@@ -254,6 +266,7 @@ static void run(struct serve *s)
     timer_clear(loop, &s->drain_check);
     op_cancel(&s->partitions);
     op_cancel(&s->tools);
+    hooks_out_close(s->webhooks);
     admin_close(&s->admin);
     export_close(&s->exports);
     health_close(&s->health);

@@ -16,6 +16,7 @@ struct serve {
     struct health health;
     struct export_route exports;
     struct admin admin;
+    struct hooks_out *webhooks; /* NULL: there is no admin.secret to open theirs */
     struct op partitions, tools;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;
