@@ -122,6 +122,7 @@ static enum flow_rc open_start(struct flow *f)
     chat_start(&s->app.chat);
     eraser_start(&s->app.chat);
     if (s->reload_wanted) reload(s);
+    if (s->webhooks) hooks_out_start(s->webhooks);
     flow_goto(f, STEP_N);
     return FLOW_NEXT;
 }
@@ -202,7 +203,7 @@ static void on_drain_check(struct timer *t)
 {
     struct serve *s = container_of(t, struct serve, drain_check);
     uint64_t now = clock_ms();
-    if (chat_idle(&s->app.chat)) {
+    if (chat_idle(&s->app.chat) && (!s->webhooks || hooks_out_idle(s->webhooks))) {
         log_info("serve", "stopped", "handed_over=%d", now >= s->drain_until_ms);
         stop(s, 0);
         return;
@@ -226,6 +227,7 @@ static void drain(struct serve *s, const char *why)
     if (s->start.kind && !s->started) flow_stop(&s->start, ERR_CANCELLED, "stopped while starting");
     channels_pause(&s->app.chat);
     chat_drain(&s->app.chat);
+    if (s->webhooks) hooks_out_drain(s->webhooks);
     timer_set(&s->app.loop, &s->drain_check, 0);
 }
 
@@ -254,6 +256,15 @@ static void watch(struct serve *s, uv_signal_t *sig, uv_signal_cb cb, int number
     uv_signal_start(sig, cb, number);
 }
 
+static void open_webhooks(struct serve *s)
+{
+    const struct settings *conf = s->app.settings;
+    uint8_t key[32];
+    if (!*conf->admin.secret) return;
+    hooks_out_key(str_of(conf->admin.secret), key);
+    s->webhooks = hooks_out_open(&s->app.store, s->app.client, &conf->webhooks, key, s->app.owner);
+}
+
 static void run(struct serve *s)
 {
     struct loop *loop = &s->app.loop;
@@ -271,6 +282,7 @@ static void run(struct serve *s)
     s->admin.drain = on_admin_drain;
     admin_open(&s->admin, &s->app);
     hooks_open(&s->hooks, &s->admin, &s->started);
+    open_webhooks(s);
     flow_start(&s->start, &start_kind, loop, NULL);
     loop_run(loop);
 
@@ -279,6 +291,7 @@ static void run(struct serve *s)
     op_cancel(&s->partitions);
     op_cancel(&s->tools);
     hooks_close(&s->hooks);
+    hooks_out_close(s->webhooks);
     admin_close(&s->admin);
     configs_close(&s->configs);
     export_close(&s->exports);

@@ -20,6 +20,7 @@ struct serve {
     struct admin admin;
     struct configs configs;
     struct hooks hooks;
+    struct hooks_out *webhooks; /* NULL: there is no admin.secret to open theirs */
     struct op partitions, tools;
     struct pg_rows partition_rows;
     struct timer daily, drain_check;

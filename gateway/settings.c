@@ -73,12 +73,15 @@ static const struct section {
       offsetof(struct settings, mcp) },
     { "admin", "The admin API, and what it keeps secret.", admin_conf_fields,
       offsetof(struct settings, admin) },
+    { "webhooks", "Events that are sent to those who subscribed by the admin API.",
+      hooks_out_conf_fields, offsetof(struct settings, webhooks) },
 };
 #define N_SECTIONS (sizeof sections / sizeof *sections)
 
-static const char *const known_keys[] = { "gateway", "log",  "postgres", "redis",    "http",
-                                          "client",  "chat", "models",   "routes",   "budgets",
-                                          "tools",   "mcp",  "admin",    "channels", NULL };
+static const char *const known_keys[] = { "gateway", "log",      "postgres", "redis",
+                                          "http",    "client",   "chat",     "models",
+                                          "routes",  "budgets",  "tools",    "mcp",
+                                          "admin",   "webhooks", "channels", NULL };
 
 static enum err_kind read_sections(struct settings *s, struct err *why)
 {
@@ -90,7 +93,7 @@ static enum err_kind read_sections(struct settings *s, struct err *why)
                       (char *)s + sections[i].offset, why))
             return why->kind;
     }
-    return ERR_NONE;
+    return hooks_out_conf_check(&s->webhooks, why);
 }
 
 enum err_kind settings_load(const char *path, struct settings **ret, struct err *why)

@@ -4,6 +4,7 @@
 #pragma once
 #include "core/base/log.h"
 #include "core/chat/chat.h"
+#include "core/hook/out.h"
 #include "core/net/http_client.h"
 #include "core/net/http_server.h"
 #include "core/net/pg.h"
@@ -32,6 +33,7 @@ struct settings {
     struct chat_conf chat;
     struct mcp_conf mcp;
     struct admin_conf admin;
+    struct hooks_out_conf webhooks;
     struct settings *older; /* an earlier reload, whose strings may still be in use */
 };
 

@@ -40,22 +40,12 @@ static bool anybody_sees(const struct route *r)
 
 /* ---- getting them ---- */
 
-static bool has_host(const struct conf_list *hosts, struct str url)
-{
-    struct str rest = str_skip(url, str_find(url, STR("://")) + 3);
-    size_t n = 0;
-    while (n < rest.n && !strchr("/?#", rest.p[n])) n++;
-    for (size_t i = 0; i < hosts->n; i++)
-        if (str_eq_nocase(str_head(rest, n), str_of(hosts->v[i]))) return true;
-    return false;
-}
-
 static void fetch_address(struct turn *t, struct op *op, struct str url, struct buf *ret)
 {
     const struct chat_conf *conf = &t->chat->conf;
     bool secure = str_starts_nocase(url, STR("https://"));
     bool plain = str_starts_nocase(url, STR("http://"));
-    bool trusted = (secure || plain) && has_host(&conf->picture_hosts, url);
+    bool trusted = (secure || plain) && address_host_listed(url, &conf->picture_hosts);
     const struct fetch f = { .url = secure || trusted ? url : STR_NONE,
                              .bytes_max = (size_t)conf->picture_max,
                              .guard = trusted ? NULL : address_is_public };

@@ -102,3 +102,14 @@ bool address_is_loopback(const struct sockaddr *a)
     const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
     return IN6_IS_ADDR_LOOPBACK(v6) || in_net6(v6->s6_addr, mapped, 104);
 }
+
+bool address_host_listed(struct str url, const struct conf_list *hosts)
+{
+    size_t at = str_find(url, STR("://")), n = 0;
+    if (at == SIZE_MAX) return false;
+    struct str rest = str_skip(url, at + 3);
+    while (n < rest.n && !strchr("/?#", rest.p[n])) n++;
+    for (size_t i = 0; i < hosts->n; i++)
+        if (str_eq_nocase(str_head(rest, n), str_of(hosts->v[i]))) return true;
+    return false;
+}

@@ -5,6 +5,7 @@
  * machine or its network can reach: other services, routers, the cloud's metadata.
  */
 #pragma once
+#include "core/base/conf.h"
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -17,3 +18,9 @@
 bool address_is_public(const struct sockaddr *a);
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */
 bool address_is_loopback(const struct sockaddr *a);
+
+/*
+ * Whether the host of a URL, with its port if it names one, is in a list of the configuration: one
+ * that may be private, or without TLS. A URL with a user name in it never is.
+ */
+bool address_host_listed(struct str url, const struct conf_list *hosts);

@@ -16,6 +16,7 @@ extern const struct admin_op admin_openapi_ops[];
 extern const struct admin_op admin_users_ops[];
 extern const struct admin_op admin_models_ops[];
 extern const struct admin_op admin_sessions_ops[];
+extern const struct admin_op admin_subscriptions_ops[];
 
 /* verify.c, for audit.c. */
 extern const struct admin_type admin_verify_type;

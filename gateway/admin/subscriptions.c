@@ -1,0 +1,214 @@
+/* subscriptions: who gets webhooks of what, and what became of them. */
+#include "core/hook/out.h"
+#include "core/hook/signature.h"
+#include "core/hook/target.h"
+#include "core/net/sign.h"
+#include "gateway/admin/subjects.h"
+
+#define SECRET_BYTES 32
+#define KEEP_MAX_S   2592000
+
+static const char *const delivery_words[] = { "pending", "sending", "delivered", "dead", NULL };
+
+static const struct admin_field subscription_fields[] = {
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
+    { "url", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Where webhooks are posted to." },
+    { "events", ADMIN_TEXTS, ADMIN_REQUIRED, .help = "Which; subject.* and * stand for many." },
+    { "is_active", ADMIN_BOOL, ADMIN_REQUIRED,
+      .help = "False: nothing is sent, nor kept for later." },
+    { "disabled_reason", ADMIN_TEXT, ADMIN_NULLABLE, .help = "Why we switched it off." },
+    { "failing_since", ADMIN_TIME, ADMIN_NULLABLE, .help = "Nothing has arrived since." },
+    { "channels", ADMIN_TEXTS, ADMIN_NULLABLE,
+      .help = "Only what happens there; null: everything." },
+    { "include_text", ADMIN_BOOL, ADMIN_REQUIRED,
+      .help = "Texts of people and models are sent along." },
+    { "old_secret_until", ADMIN_TIME, ADMIN_NULLABLE, .help = "The secret before signs as well." },
+    { "created_by", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Who made it." },
+    { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was made." },
+    { "updated_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was changed." },
+    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." },
+    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
+    { "secret", ADMIN_TEXT, .help = "What receivers verify by: in this answer, and never again." },
+    ADMIN_END,
+};
+static const struct admin_type subscription_type = { "Webhook", subscription_fields };
+
+static const struct admin_field name_args[] = {
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
+    ADMIN_END,
+};
+static const struct admin_field create_args[] = {
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .min = 1, .max = 100,
+      .help = "What names it: letters, digits, _ . and -." },
+    { "url", ADMIN_TEXT, ADMIN_REQUIRED, .min = 1, .max = TARGET_URL_MAX,
+      .help = "Where to post to: https and public, unless webhooks.hosts has it." },
+    { "events", ADMIN_TEXTS, ADMIN_REQUIRED,
+      .help = "Which: message.answered, message.*, audit.*, * ..." },
+    { "channels", ADMIN_TEXTS, ADMIN_NULLABLE, .help = "Only what happens in these." },
+    { "include_text", ADMIN_BOOL, .help = "Send texts of people and models along." },
+    ADMIN_END,
+};
+static const struct admin_field change_args[] = {
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
+    { "url", ADMIN_TEXT, .min = 1, .max = TARGET_URL_MAX, .help = "Where to post to." },
+    { "events", ADMIN_TEXTS, .help = "Which: message.answered, message.*, audit.*, * ..." },
+    { "channels", ADMIN_TEXTS, ADMIN_NULLABLE,
+      .help = "Only what happens in these; null: everything." },
+    { "include_text", ADMIN_BOOL, .help = "Send texts of people and models along." },
+    { "is_active", ADMIN_BOOL, .help = "False: send nothing, and keep nothing for later." },
+    ADMIN_END,
+};
+static const struct admin_field rotate_args[] = {
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
+    { "keep_s", ADMIN_INT, .min = 0, .max = KEEP_MAX_S,
+      .help = "Seconds for which the secret before signs as well; absent: a day." },
+    ADMIN_END,
+};
+
+static const struct admin_field delivery_fields[] = {
+    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The webhook-id." },
+    { "subscription", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Whose." },
+    { "type", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The event." },
+    { "status", ADMIN_WORD, ADMIN_REQUIRED, .words = delivery_words, .help = "What became of it." },
+    { "attempts", ADMIN_INT, ADMIN_REQUIRED, .help = "How often it was sent." },
+    { "last_status", ADMIN_INT, ADMIN_NULLABLE, .help = "What the receiver answered." },
+    { "last_error", ADMIN_TEXT, ADMIN_NULLABLE, .help = "Why it failed the last time." },
+    { "next_attempt_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it is tried again, if it is." },
+    { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it happened." },
+    { "finished_at", ADMIN_TIME, ADMIN_NULLABLE, .help = "When it was delivered or given up." },
+    ADMIN_END,
+};
+static const struct admin_type delivery_type = { "WebhookDelivery", delivery_fields };
+
+static const struct admin_field deliveries_args[] = {
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Whose." },
+    { "status", ADMIN_WORD, .words = delivery_words, .help = "Only these." },
+    ADMIN_END,
+};
+static const struct admin_field replay_args[] = {
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Whose." },
+    { "delivery", ADMIN_UUID, .help = "Which; absent: all dead letters of it." },
+    ADMIN_END,
+};
+static const struct admin_field replay_fields[] = {
+    { "replayed", ADMIN_INT, ADMIN_REQUIRED, .help = "How many are sent again." },
+    ADMIN_END,
+};
+static const struct admin_type replay_type = { "WebhookReplay", replay_fields };
+
+/* An address that nothing would be sent to is not kept. */
+static bool check_url(struct admin_call *call, struct json *args, struct json_out *more)
+{
+    struct str url;
+    struct err why;
+    (void)more;
+    if (!json_get_str(args, "url", &url)) return true;
+    if (!target_check(url, &call->admin->app->settings->webhooks.hosts, &why)) return true;
+    admin_problem(call, 422, "url", "%s", why.msg);
+    return false;
+}
+
+/* The database gets the secret sealed; as itself it is in this one answer. */
+static bool add_secret(struct admin_call *call, struct json *args, struct json_out *more)
+{
+    uint8_t bytes[SECRET_BYTES], key[32];
+    _cleanup_(buf_done) struct buf secret = BUF_INIT(200), sealed = BUF_INIT(400);
+    (void)args;
+    admin_secret_new(call, "webhook", bytes);
+    signature_secret(bytes, sizeof bytes, &secret);
+    hooks_out_key(str_of(call->admin->app->settings->admin.secret), key);
+    sign_seal_same(key, buf_str(&secret), &sealed); /* an Idempotency-Key compares the arguments */
+    json_field_str(more, "sealed", buf_str(&sealed));
+    call->shown_name = "secret";
+    call->shown = arena_dup(&call->arena, buf_str(&secret));
+    return true;
+}
+
+static bool check_create(struct admin_call *call, struct json *args, struct json_out *more)
+{
+    return check_url(call, args, more) && add_secret(call, args, more);
+}
+
+const struct admin_op admin_subscriptions_ops[] = {
+    { .id = "webhooks.list",
+      .method = "GET",
+      .path = "/webhooks",
+      .scope = "webhooks:read",
+      .summary = "All subscriptions to events.",
+      .answer = &subscription_type,
+      .flags = ADMIN_LIST,
+      .cursor = "name",
+      .read = { "admin_webhooks_list",
+                "SELECT webhook_view(s) FROM webhook_subscriptions s WHERE s.name >"
+                " coalesce($2->>'after', '') ORDER BY s.name LIMIT ($2->>'limit')::integer" } },
+    { .id = "webhooks.get",
+      .method = "GET",
+      .path = "/webhooks/{name}",
+      .scope = "webhooks:read",
+      .summary = "One subscription.",
+      .args = name_args,
+      .answer = &subscription_type,
+      .read = { "admin_webhooks_get",
+                "SELECT webhook_view(s) FROM webhook_subscriptions s WHERE s.name = $2->>'name'" } },
+    { .id = "webhooks.create",
+      .method = "POST",
+      .path = "/webhooks",
+      .scope = "webhooks:write",
+      .summary = "Subscribe an address to events; the answer shows its secret, once.",
+      .args = create_args,
+      .answer = &subscription_type,
+      .flags = ADMIN_CREATES,
+      .check = check_create },
+    { .id = "webhooks.change",
+      .method = "PATCH",
+      .path = "/webhooks/{name}",
+      .scope = "webhooks:write",
+      .summary = "Change what is sent and where to, or switch it on and off.",
+      .args = change_args,
+      .answer = &subscription_type,
+      .check = check_url },
+    { .id = "webhooks.delete",
+      .method = "DELETE",
+      .path = "/webhooks/{name}",
+      .scope = "webhooks:write",
+      .summary = "End a subscription; what waits is not sent.",
+      .args = name_args },
+    { .id = "webhooks.rotate",
+      .method = "POST",
+      .path = "/webhooks/{name}/rotate",
+      .scope = "webhooks:write",
+      .summary = "A new secret, shown once; the one before signs as well for a while.",
+      .args = rotate_args,
+      .answer = &subscription_type,
+      .check = add_secret },
+    { .id = "webhooks.test",
+      .method = "POST",
+      .path = "/webhooks/{name}/test",
+      .scope = "webhooks:write",
+      .summary = "Send an event webhook.test.",
+      .args = name_args,
+      .answer = &delivery_type },
+    { .id = "webhooks.deliveries",
+      .method = "GET",
+      .path = "/webhooks/{name}/deliveries",
+      .scope = "webhooks:read",
+      .summary = "What was sent and waits, the newest first.",
+      .args = deliveries_args,
+      .answer = &delivery_type,
+      .flags = ADMIN_LIST,
+      .cursor = "id",
+      .read = { "admin_webhooks_deliveries",
+                "SELECT webhook_delivery_view(d) FROM webhook_deliveries d WHERE d.subscription_id ="
+                " (SELECT s.id FROM webhook_subscriptions s WHERE s.name = $2->>'name')"
+                " AND ($2->>'after' IS NULL OR d.id < ($2->>'after')::uuid)"
+                " AND ($2->>'status' IS NULL OR d.status = $2->>'status')"
+                " ORDER BY d.id DESC LIMIT ($2->>'limit')::integer" } },
+    { .id = "webhooks.replay",
+      .method = "POST",
+      .path = "/webhooks/{name}/replay",
+      .scope = "webhooks:write",
+      .summary = "Send a delivery again, or all dead letters of a subscription.",
+      .args = replay_args,
+      .answer = &replay_type },
+    { .id = NULL },
+};
