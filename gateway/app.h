@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "core/chat/chat.h"
+#include "core/flag/experiments.h"
 #include "core/flag/flags.h"
 #include "core/model/route.h"
 #include "core/store/store.h"
@@ -13,11 +14,12 @@ struct app {
     struct settings *settings;
     struct loop loop;
     uint64_t started_ms; /* clock_ms */
-    char owner[64]; /* host:pid:random, unique for every life of a process */
+    char owner[64];      /* host:pid:random, unique for every life of a process */
     struct pg *pg;
     struct store store;
     struct redis *redis;
     struct flags *flags;
+    struct experiments *experiments;
     struct http_client *client;
     struct ws_clients *ws;
     struct models *models;

@@ -10,6 +10,7 @@
 #include "core/loop/flow.h"
 
 struct cache_rate;
+struct experiment_set;
 struct flags;
 struct models;
 struct mcp_conf;
@@ -71,6 +72,7 @@ struct chat {
     struct keeper *keeper;
     struct eraser *eraser;
     struct budgets budgets;
+    const struct experiment_set *experiments; /* NULL: none runs */
     struct str public_url; /* where the world reaches this process, for addresses in answers */
 };
 

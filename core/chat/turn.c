@@ -20,6 +20,7 @@
 #include "core/chat/prompt.h"
 #include "core/chat/receipt.h"
 #include "core/chat/reuse.h"
+#include "core/chat/trial.h"
 #include "core/store/conversation.h"
 
 #define TYPING_FIRST_MS 300
@@ -183,6 +184,7 @@ static enum flow_rc claim_done(struct flow *f)
                 STR_ARG(rq->channel));
         return FLOW_STOP;
     }
+    trial_begin(t);
     switches_init(t);
     question_reset(t);
     editor_init(&t->editor, t);
@@ -703,6 +705,7 @@ static enum flow_rc keep_start(struct flow *f)
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
         .costs = bill_json(t),
         .receipt = t->model && !t->notice ? receipt_make(t) : STR("{}"),
+        .exposures = trial_exposures(t),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
     };

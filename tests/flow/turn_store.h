@@ -83,6 +83,8 @@ static struct {
     int n_alerts;               /* of the next settlement */
     char costs[4096];
     char receipt[4096], receipt_asked[4096];
+    const char *variants; /* that the unit has already; NULL = none */
+    char exposures[4096];
     int n_model_errors; /* so many questions fail, after their pieces */
     enum err_kind model_error;
     const char *last_model;
@@ -323,7 +325,8 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
                              .summary = str_of(w.summary),
                              .summary_until = w.summary_until,
                              .summary_off = w.summary_off,
-                             .late_ms = w.late_ms };
+                             .late_ms = w.late_ms,
+                             .variants = str_of(w.variants ? w.variants : "") };
     return true;
 }
 static void do_merge(struct fake *f)
@@ -417,6 +420,7 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
     put(f->text2, sizeof f->text2, r->outcome);
     put(w.receipt, sizeof w.receipt, r->receipt);
     put(w.costs, sizeof w.costs, r->costs);
+    put(w.exposures, sizeof w.exposures, r->exposures);
 }
 static void budget_row(struct fake *f, int64_t level)
 {
