@@ -28,6 +28,7 @@ static enum err_kind open_network(struct app *app, struct err *why)
     store_open(&app->store, &app->loop, app->pg);
     if (redis_open(&app->loop, &s->redis, &app->redis, why)) return err_add(why, "redis: ");
     app->flags = flags_open(&app->loop, &app->store, app->redis);
+    app->experiments = experiments_open(&app->loop, &app->store, app->redis);
     if (http_client_open(&app->loop, &s->client, &app->client, why))
         return err_add(why, "client: ");
     const struct ws_client_conf ws = { .ca_file = s->client.ca_file };
@@ -50,6 +51,7 @@ static enum err_kind open_chat(struct app *app, struct err *why)
     chat_open(&app->chat, &app->loop, &app->store, app->redis, app->models, conf, app->owner);
     app->chat.budgets = budgets;
     app->chat.flags = app->flags;
+    app->chat.experiments = experiments_set(app->experiments);
     app->chat.tools = app->tools;
     app->chat.mcp = &app->settings->mcp;
     app->host = (struct channel_host){
@@ -106,6 +108,7 @@ void app_close(struct app *app)
     if (app->models) models_close(app->models);
     if (app->ws) ws_clients_close(app->ws);
     if (app->client) http_client_close(app->client);
+    experiments_close(app->experiments);
     flags_close(app->flags);
     if (app->redis) redis_close(app->redis);
     if (app->store.pg) store_close(&app->store);

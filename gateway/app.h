@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "core/chat/chat.h"
+#include "core/flag/experiments.h"
 #include "core/flag/flags.h"
 #include "core/model/route.h"
 #include "core/store/store.h"
@@ -18,6 +19,7 @@ struct app {
     struct store store;
     struct redis *redis;
     struct flags *flags;
+    struct experiments *experiments;
     struct http_client *client;
     struct ws_clients *ws;
     struct models *models;   /* held; other ones after configs has applied something */

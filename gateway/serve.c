@@ -21,7 +21,16 @@
 #define TOOLS_READY_MS 30000
 #define HAND_OVER_MS   3000 /* for the requeue statements, after the drain time is over */
 
-enum { STEP_MIGRATE, STEP_FLAGS, STEP_PROBE, STEP_CONFIGURE, STEP_OPEN, STEP_WAIT, STEP_N };
+enum {
+    STEP_MIGRATE,
+    STEP_EXPERIMENTS,
+    STEP_FLAGS,
+    STEP_PROBE,
+    STEP_CONFIGURE,
+    STEP_OPEN,
+    STEP_WAIT,
+    STEP_N
+};
 
 static struct serve *of_flow(struct flow *f)
 {
@@ -95,6 +104,13 @@ static enum flow_rc flags_load(struct flow *f)
     return FLOW_WAIT;
 }
 
+/* Who has a variant must not get another one at the first message. */
+static enum flow_rc experiments_load(struct flow *f)
+{
+    experiments_start(of_flow(f)->app.experiments, &f->op);
+    return FLOW_WAIT;
+}
+
 static enum flow_rc probe_start(struct flow *f)
 {
     models_probe(of_flow(f)->app.models, &f->op);
@@ -150,6 +166,7 @@ static void start_end(struct flow *f)
 
 static const struct flow_step start_steps[] = {
     [STEP_MIGRATE] = { "migrate", migrate_start, NULL, start_failed },
+    [STEP_EXPERIMENTS] = { "experiments", experiments_load, NULL, start_failed },
     [STEP_FLAGS] = { "flags", flags_load, NULL, start_failed },
     [STEP_PROBE] = { "probe", probe_start, NULL, NULL },
     [STEP_CONFIGURE] = { "configure", configure_start, NULL, start_failed },

@@ -10,6 +10,7 @@
 #include "core/loop/flow.h"
 
 struct cache_rate;
+struct experiment_set;
 struct flags;
 struct models;
 struct mcp_conf;
@@ -72,6 +73,7 @@ struct chat {
     struct eraser *eraser;
     struct budgets budgets;
     struct str configured; /* JSON: versions of configurations in force; "" = the file decides */
+    const struct experiment_set *experiments; /* NULL: none runs */
     struct str public_url; /* where the world reaches this process, for addresses in answers */
 };
 

@@ -2,6 +2,7 @@
 #include "core/chat/receipt.h"
 
 #include "core/base/clock.h"
+#include "core/chat/trial.h"
 #include "core/chat/turn.h"
 #include "core/model/prices.h"
 #include <inttypes.h>
@@ -95,6 +96,7 @@ static void put_answer(struct json_out *o, struct turn *t)
     json_close(o, ']');
     put_tools(o, &t->toolbox);
     switches_put(o, t);
+    trial_put(o, t);
     json_field_str(o, "midway",
                    str_of(log->replaced    ? "replaced"
                           : log->continued ? "continued"
@@ -230,6 +232,7 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     for (size_t i = 0; i < json_length(asked); i++) tell_try(to, json_at(asked, i));
     struct json *tools = json_get(receipt, "tools");
     for (size_t i = 0; i < json_length(tools); i++) tell_tool(to, json_at(tools, i));
+    trial_tell(to, receipt);
     if (midway.n)
         buf_addf(to, "\n- half an answer stood there and was %.*s%s", STR_ARG(midway),
                  str_eq(midway, STR("continued")) ? " by the next model" : "");

@@ -20,6 +20,7 @@
 #include "core/chat/prompt.h"
 #include "core/chat/receipt.h"
 #include "core/chat/reuse.h"
+#include "core/chat/trial.h"
 #include "core/store/conversation.h"
 
 #define TYPING_FIRST_MS 300
@@ -193,9 +194,10 @@ static enum flow_rc claim_done(struct flow *f)
                 STR_ARG(rq->channel));
         return FLOW_STOP;
     }
+    news_read(&t->arena, rq->news, &t->news);
+    trial_begin(t);
     switches_init(t);
     question_reset(t);
-    news_read(&t->arena, rq->news, &t->news);
     editor_init(&t->editor, t);
     if (!rq->sending) return judge(t);
     t->outcome = arena_cstr(&t->arena, rq->outcome);
@@ -768,6 +770,7 @@ static enum flow_rc keep_start(struct flow *f)
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
         .costs = bill_json(t),
         .receipt = (t->model && !t->notice) || t->news.says ? receipt_make(t) : STR("{}"),
+        .exposures = trial_exposures(t),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,
     };

@@ -12,6 +12,7 @@
 #include "core/chat/reuse.h"
 #include "core/chat/switches.h"
 #include "core/chat/toolbox.h"
+#include "core/flag/experiment.h"
 #include "core/model/route.h"
 #include "core/store/budget.h"
 #include "core/store/request.h"
@@ -53,6 +54,8 @@ struct turn {
     struct str code; /* for an admin, of somebody who was not let in yet */
     bool asks;       /* the command has a question for the model: `query` */
     bool anew;       /* of the last exchange: it is not history for this one */
+
+    struct experiment_uses trial; /* what is tried on it */
 
     struct rate_answer rate;
     int limits_asked; /* of the person, of the address */

@@ -178,7 +178,7 @@ int64_t flag_table_since(const struct flag_table *t, int64_t now_ms)
 
 /* ---- reading ---- */
 
-static bool read_value(struct arena *a, enum flag_id id, struct json *v, struct flag_value *ret)
+bool flag_value_read(struct arena *a, enum flag_id id, struct json *v, struct flag_value *ret)
 {
     struct flag_value value = { .set = true };
     struct str text;
@@ -212,7 +212,7 @@ static bool read_rule(struct arena *a, enum flag_id id, struct json *doc, struct
 {
     struct str person = STR_NONE;
     int64_t share = FLAG_SHARE_ALL;
-    if (!read_value(a, id, json_get(doc, "value"), &r->value)) return false;
+    if (!flag_value_read(a, id, json_get(doc, "value"), &r->value)) return false;
     json_get_i64(doc, "id", &r->id);
     json_get_i64(doc, "share", &share);
     if (share < 0 || share > FLAG_SHARE_ALL) return false;
@@ -272,7 +272,7 @@ static void read_flag(struct flag_table *t, enum flag_id id, struct json *doc)
     struct json *value = json_get(doc, "value"), *rules = json_get(doc, "rules");
     size_t n = json_length(rules);
     json_get_bool(doc, "killed", &s->killed);
-    if (value && !read_value(&t->arena, id, value, &s->value)) t->n_ignored++;
+    if (value && !flag_value_read(&t->arena, id, value, &s->value)) t->n_ignored++;
     for (size_t i = 0; i < n; i++) {
         struct flag_rule r = { .id = 0 };
         if (read_rule(&t->arena, id, json_at(rules, i), &r))

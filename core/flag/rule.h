@@ -49,6 +49,10 @@ struct flags {
 struct flag_table *flag_table_parse(struct str doc, struct err *why);
 void flag_table_free(struct flag_table *t); /* NULL is fine */
 
+struct json;
+/* A value that the flag may have; its text lives in `a`. False: it may not. */
+bool flag_value_read(struct arena *a, enum flag_id id, struct json *v, struct flag_value *ret);
+
 /* As flag_find. t NULL = nothing is set. */
 const struct flag_value *flag_table_find(const struct flag_table *t, enum flag_id id,
                                          const struct flag_who *who, struct flag_why *why);

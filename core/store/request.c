@@ -82,7 +82,10 @@ const struct pg_batch_kind store_claim_kind = {
               "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL,"
               "  c.summary, c.summary_until::bigint, c.summary_off, NOT u.is_active AND u.merged_into IS NULL,"
               "  own_limit(u.budget_day), own_limit(u.budget_month), r.api_key_id,"
-              "  own_limit(k.budget_day), own_limit(k.budget_month), r.hook "
+              "  own_limit(k.budget_day), own_limit(k.budget_month), r.hook,"
+              "  (SELECT json_object_agg(a.experiment, a.variant) FROM experiment_assignments a"
+              "     JOIN experiments e ON e.name = a.experiment AND e.status = 'running'"
+              "     WHERE a.conversation_id = r.conversation_id OR a.user_id = r.user_id) "
               "FROM claimed r JOIN conversations c ON c.id = r.conversation_id JOIN users u ON u.id = r.user_id "
               "LEFT JOIN api_keys k ON k.id = r.api_key_id "
               "ORDER BY r.ord" },
@@ -143,6 +146,7 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
         .key = pg_rows_uuid(rows, 0, 35),
         .key_limits = { pg_rows_i64(rows, 0, 36), pg_rows_i64(rows, 0, 37) },
         .news = pg_rows_str(rows, 0, 38),
+        .variants = pg_rows_str(rows, 0, 39),
     };
     return true;
 }
@@ -212,7 +216,7 @@ void store_requeue(struct store *s, struct op *op, struct uuid request, int atte
 
 static const enum pg_type keep_types[] = {
     PG_UUID, PG_UUID, PG_INT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TEXT, PG_TEXT,
-    PG_TEXT, PG_INT,  PG_INT, PG_INT,  PG_JSON, PG_INT,  PG_JSON, PG_JSON,
+    PG_TEXT, PG_INT,  PG_INT, PG_INT,  PG_JSON, PG_INT,  PG_JSON, PG_JSON, PG_JSON,
 };
 
 /*
@@ -225,8 +229,8 @@ const struct pg_batch_kind store_keep_kind = {
               "WITH input AS ("
               "  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::text[],"
               "    $7::bool[], $8::text[], $9::text[], $10::text[], $11::int8[], $12::int8[], $13::int8[],"
-              "    $14::jsonb[], $15::int8[], $16::jsonb[], $17::jsonb[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
-              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, receipt, costs, ord)"
+              "    $14::jsonb[], $15::int8[], $16::jsonb[], $17::jsonb[], $18::jsonb[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
+              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, receipt, costs, exposures, ord)"
               "), kept AS ("
               "  UPDATE requests r SET"
               "    status = CASE WHEN i.n_parts > 0 THEN 'sending' ELSE i.outcome END, outcome = i.outcome,"
@@ -237,7 +241,7 @@ const struct pg_batch_kind store_keep_kind = {
               "    completed_at = CASE WHEN i.n_parts > 0 THEN NULL ELSE now() END,"
               "    config_snapshot = coalesce(i.receipt -> 'configured', '{}')"
               "  FROM input i WHERE r.id = i.request AND r.attempt = i.attempt AND r.status = 'running'"
-              "  RETURNING r.conversation_id, r.user_id, r.channel, i.*"
+              "  RETURNING r.conversation_id, r.user_id, r.channel, r.total_cost, i.*"
               "), said AS ("
               "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
               "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
@@ -251,6 +255,21 @@ const struct pg_batch_kind store_keep_kind = {
               "    x.cached, x.reasoning, x.cost, x.version, x.estimated"
               "  FROM kept k, jsonb_to_recordset(k.costs) AS x (id uuid, provider text, model text, prompt bigint,"
               "    completion bigint, cached bigint, reasoning bigint, cost numeric, version text, estimated boolean)"
+              "  ON CONFLICT DO NOTHING"
+              "), exposed AS ("
+              "  INSERT INTO experiment_exposures (request_id, experiment, variant, unit_id, failed, stopped, cost, latency_ms,"
+              "    first_token_ms)"
+              "  SELECT k.request, x.experiment, x.variant, CASE WHEN x.person THEN k.user_id ELSE k.conversation_id END,"
+              "    x.failed, x.stopped, k.total_cost, k.latency_ms, nullif(x.first_token_ms, 0)"
+              "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, failed boolean,"
+              "    stopped boolean, first_token_ms bigint)"
+              "  ON CONFLICT DO NOTHING"
+              "), assigned AS ("
+              "  INSERT INTO experiment_assignments (experiment, variant, conversation_id, user_id)"
+              "  SELECT x.experiment, x.variant, CASE WHEN NOT x.person THEN k.conversation_id END,"
+              "    CASE WHEN x.person THEN k.user_id END"
+              "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, fresh boolean)"
+              "  WHERE x.fresh ORDER BY x.experiment, k.user_id, k.conversation_id"
               "  ON CONFLICT DO NOTHING"
               "), parted AS ("
               "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
@@ -266,7 +285,7 @@ const struct pg_batch_kind store_keep_kind = {
               "  RETURNING c.id, c.message_count"
               ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
               "ORDER BY k.ord" },
-    .n_columns = 17,
+    .n_columns = 18,
     .types = keep_types,
     .rows_max = 128,
 };
@@ -291,6 +310,7 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
         pg_int(r->n_parts),
         pg_json(r->receipt.n ? r->receipt : STR("{}")),
         pg_json(r->costs.n ? r->costs : STR("[]")),
+        pg_json(r->exposures.n ? r->exposures : STR("[]")),
     };
     pg_batch_add(s->keep, op, row, rows);
 }

@@ -66,6 +66,7 @@ struct claimed {
     struct str ticket;   /* the adapter's, to answer this very message; "" = none */
     struct str pictures; /* JSON array of addresses; "" = none */
     struct str news;     /* it came by a webhook: JSON, see chat/news.h; "" = a person wrote it */
+    struct str variants; /* JSON object: which they have of what experiment; "" = of none */
 };
 
 /*
@@ -108,6 +109,9 @@ struct reply_row {
     int n_parts;
     struct str costs;   /* JSON: [{"id", "provider", "model", "prompt", ..., "cost"}, ...] */
     struct str receipt; /* JSON object: how the reply came about */
+    /* JSON: [{"experiment", "variant", "person", "fresh", "failed", "stopped", "first_token_ms"}]:
+     * what was tried on it; fresh = it is to be the unit's from now on */
+    struct str exposures;
 };
 
 /* Rows: the conversation's new message_count. None: not ours any more, nothing was written. */

@@ -7,6 +7,7 @@ const struct admin_op *const admin_ops[] = {
     admin_configs_ops,
     admin_conversations_ops,
     admin_deliveries_ops,
+    admin_experiments_ops,
     admin_flags_ops,
     admin_gateway_ops,
     admin_hooks_ops,

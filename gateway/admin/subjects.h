@@ -8,6 +8,7 @@ extern const struct admin_op admin_audit_ops[];
 extern const struct admin_op admin_configs_ops[];
 extern const struct admin_op admin_conversations_ops[];
 extern const struct admin_op admin_deliveries_ops[];
+extern const struct admin_op admin_experiments_ops[];
 extern const struct admin_op admin_flags_ops[];
 extern const struct admin_op admin_gateway_ops[];
 extern const struct admin_op admin_hooks_ops[];

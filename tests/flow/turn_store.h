@@ -89,6 +89,8 @@ static struct {
     char costs[4096];
     char receipt[4096], receipt_asked[4096];
     int slow_ms[4];     /* the first questions to models begin to be answered so late */
+    const char *variants; /* that the unit has already; NULL = none */
+    char exposures[4096];
     int n_model_errors; /* so many questions fail, after their pieces */
     enum err_kind model_error;
     const char *last_model;
@@ -345,7 +347,8 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
                              .summary_until = w.summary_until,
                              .summary_off = w.summary_off,
                              .news = str_of(rq->news),
-                             .late_ms = w.late_ms };
+                             .late_ms = w.late_ms,
+                             .variants = str_of(w.variants ? w.variants : "") };
     return true;
 }
 static void do_merge(struct fake *f)
@@ -439,6 +442,7 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
     put(f->text2, sizeof f->text2, r->outcome);
     put(w.receipt, sizeof w.receipt, r->receipt);
     put(w.costs, sizeof w.costs, r->costs);
+    put(w.exposures, sizeof w.exposures, r->exposures);
 }
 static void budget_row(struct fake *f, int64_t level)
 {
