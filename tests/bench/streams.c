@@ -5,7 +5,7 @@
  *
  *   parley_streams STUB_PORT GATEWAY_PORT STREAMS DELTAS RATE SECONDS RAMP_SECONDS
  *
- * Each of STREAMS asks again as soon as it has its answer of DELTAS pieces, RATE a second. RATE 0:
+ * Each of STREAMS asks again 100 ms after its answer of DELTAS pieces, RATE a second. RATE 0:
  * the next piece is sent as soon as the last one has arrived. Streams begin one after the other
  * over RAMP_SECONDS; then counting begins. Every question carries a mark, #s<stream>#, which tells
  * the model whose it is; so one process knows when each piece was sent and when it arrived.
@@ -22,6 +22,8 @@
 #define SAMPLES_MAX 8000000
 #define WARM_UP_MS  1000
 #define DRAIN_MS    60000
+#define PAUSE_MS    100 /* so that the gateway is through with an answer when the next one is asked \
+                         */
 #define BACKLOG     4096
 
 /* One direction of either side: read to `in`, written at once. */
@@ -149,7 +151,7 @@ static void stream_end(struct stream *s, bool good)
     sample(&g.whole, now_us() - s->asked_us);
     g.n_answers += g.counting;
     g.n_bad += !good;
-    if (!g.stopping) stream_begin(s);
+    timer_set(&g.loop, &s->start, PAUSE_MS);
 }
 
 static void write_next(struct writer *w);
@@ -166,7 +168,7 @@ static void stream_got(struct stream *s)
 
 static void on_start(struct timer *t)
 {
-    stream_begin(container_of(t, struct stream, start));
+    if (!g.stopping) stream_begin(container_of(t, struct stream, start));
 }
 
 /* ---- directly ---- */
