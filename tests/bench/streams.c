@@ -22,8 +22,7 @@
 #define SAMPLES_MAX 8000000
 #define WARM_UP_MS  1000
 #define DRAIN_MS    60000
-#define PAUSE_MS    100 /* so that the gateway is through with an answer when the next one is asked \
-                         */
+#define PAUSE_MS    100 /* until they ask again: the gateway is through with the answer by then */
 #define BACKLOG     4096
 
 /* One direction of either side: read to `in`, written at once. */
