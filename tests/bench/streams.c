@@ -72,6 +72,7 @@ static struct {
     uint64_t seconds, ramp_ms, gateway_port, stub_port;
     bool counting, stopping;
     uint64_t began_us, counted_us, n_answers, n_pieces, n_waiting, n_bad;
+    unsigned n_in_flight; /* being written when counting ends */
     struct samples first, whole, late;
 } g;
 
@@ -422,10 +423,11 @@ static void report(void)
     put_samples("first", &g.first);
     put_samples("whole", &g.whole);
     put_samples("late", &g.late);
-    printf("\"answers\":%llu,\"deltas\":%llu,\"seconds\":%.3f,\"bad\":%llu,\"unanswered\":%llu}\n",
+    printf("\"answers\":%llu,\"deltas\":%llu,\"seconds\":%.3f,\"bad\":%llu,\"unanswered\":%llu,"
+           "\"in_flight\":%u}\n",
            (unsigned long long)g.n_answers, (unsigned long long)g.n_pieces,
-           (double)g.counted_us / 1e6, (unsigned long long)g.n_bad,
-           (unsigned long long)g.n_waiting);
+           (double)g.counted_us / 1e6, (unsigned long long)g.n_bad, (unsigned long long)g.n_waiting,
+           g.n_in_flight);
     fflush(stdout);
     _exit(g.n_bad || g.n_waiting ? 3 : 0);
 }
@@ -449,6 +451,7 @@ static void on_phase(struct timer *t)
     }
     g.counting = false;
     g.stopping = true;
+    for (unsigned i = 0; i < g.n_streams; i++) g.n_in_flight += g.streams[i].writer != NULL;
     g.counted_us = now_us() - g.began_us;
     fprintf(stderr, "counted\n");
     timer_set(&g.loop, &g.drain, 0);

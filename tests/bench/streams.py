@@ -4,7 +4,7 @@ from machine import ROOT
 LOAD = ROOT / "build/release/parley_streams"
 RATE, DELTAS = 30, 60  # a second; of one answer
 LEVELS = (10, 100, 1000)
-MANY, MANY_DELTAS, MANY_RATE, MANY_RAMP = 10_000, 12, 0.75, 10  # memory: all of them at once, for some seconds
+MANY, MANY_DELTAS, MANY_RATE, MANY_RAMP = 10_000, 14, 0.75, 10  # memory: all of them at once, for some seconds
 SATURATING = 500  # streams whose next piece comes as soon as the last one has arrived
 
 
@@ -21,7 +21,7 @@ def through(bench, n, seconds, deltas=DELTAS, rate=RATE, ramp=DELTAS // RATE):
     load = bench.load_start(LOAD, bench.stub_port, bench.gateway_port, n, deltas, rate, seconds, ramp)
     result = bench.load_through_gateway(load)
     result["cpu_us_a_delta"] = result["cpu_s"]["gateway"] * 1e6 / result["deltas"]
-    result["kb_a_stream"] = (result["rss_load_mb"] - result["rss_idle_mb"]) * 1024 / n
+    result["kb_a_stream"] = (result["rss_load_mb"] - result["rss_idle_mb"]) * 1024 / max(1, result["in_flight"])
     return result
 
 
@@ -29,8 +29,8 @@ def measure(bench, seconds):
     configure(bench)
     result = {"levels": {}}
     for n in LEVELS:
-        result["levels"][n] = {"direct": direct(bench, n, max(2, seconds // 2)), "gateway": through(bench, n, seconds)}
-    direct_full = bench.load_start(LOAD, bench.stub_port, 0, SATURATING, DELTAS, 0, 3, 1)
+        result["levels"][n] = {"direct": direct(bench, n, 2), "gateway": through(bench, n, max(3, seconds * 6 // 10))}
+    direct_full = bench.load_start(LOAD, bench.stub_port, 0, SATURATING, DELTAS, 0, 2, 1)
     result["direct_full"] = bench.load_run(direct_full, {"load": direct_full.pid})
     result["full"] = through(bench, SATURATING, max(3, seconds // 2), rate=0, ramp=1)
     result["many"] = through(bench, MANY, 3, MANY_DELTAS, MANY_RATE, MANY_RAMP)
@@ -54,7 +54,8 @@ def level_rows(n, level):
     yield f"{n} streams: CPU of the gateway a delta", f"{ours['cpu_us_a_delta']:.1f} µs"
     yield (f"{n} streams: core of the gateway / load / PostgreSQL / load directly",
            " / ".join([share(ours, k) for k in ("gateway", "load", "postgres")] + [share(straight, "load")]))
-    yield f"{n} streams: RSS idle / in flight", f"{ours['rss_idle_mb']:.1f} / {ours['rss_load_mb']:.1f} MB"
+    yield (f"{n} streams: RSS idle / in flight, kB a stream with its page",
+           f"{ours['rss_idle_mb']:.1f} / {ours['rss_load_mb']:.1f} MB, {ours['kb_a_stream']:.1f}")
 
 
 def rows(result):
@@ -66,7 +67,7 @@ def rows(result):
     yield "the same directly", f"{straight['deltas'] / straight['seconds']:.0f} deltas/s"
     yield ("CPU of the gateway a delta; core of the gateway / load / PostgreSQL",
            f"{full['cpu_us_a_delta']:.1f} µs; " + " / ".join(share(full, k) for k in ("gateway", "load", "postgres")))
-    yield (f"{MANY} streams: RSS idle / in flight, kB a stream",
-           f"{many['rss_idle_mb']:.1f} / {many['rss_load_mb']:.1f} MB, {many['kb_a_stream']:.1f}")
+    yield (f"{MANY} streams: in flight at once; RSS idle / then, kB a stream",
+           f"{many['in_flight']}; {many['rss_idle_mb']:.1f} / {many['rss_load_mb']:.1f} MB, {many['kb_a_stream']:.1f}")
     yield "failed / unanswered", " / ".join(str(sum(run[k] for run in (*[v["gateway"] for v in result["levels"].values()],
                                                                       full, many))) for k in ("bad", "unanswered"))
