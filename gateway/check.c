@@ -6,6 +6,7 @@
 #include "gateway/channels.h"
 #include "gateway/commands.h"
 #include "gateway/configs.h"
+#include "gateway/files.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -124,6 +125,20 @@ static void check_configurations(struct check *c)
     }
 }
 
+static void check_files(struct check *c)
+{
+    struct files f = files_raise(&c->app);
+    if (f.allowed >= f.needed)
+        say(c, OK, "open files", "%llu may be open, %llu are needed at most",
+            (unsigned long long)f.allowed, (unsigned long long)f.needed);
+    else
+        say(c, WARN, "open files",
+            "%llu may be open, but the configuration needs up to %llu: raise the hard limit "
+            "(ulimit -Hn, LimitNOFILE=), or lower http.connections_max, client.connections_max or "
+            "the web channel's connections_max",
+            (unsigned long long)f.allowed, (unsigned long long)f.needed);
+}
+
 static void check_models(struct check *c)
 {
     struct op op;
@@ -188,6 +203,7 @@ int check_main(const char *conf_path, char **args)
     check_migrations(c);
     check_redis(c);
     check_disk(c);
+    check_files(c);
     check_models(c);
     check_tools(c);
     list_each (it, next, &c->app.chat.channels)

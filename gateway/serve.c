@@ -12,6 +12,7 @@
 #include "core/chat/keeper.h"
 #include "gateway/channels.h"
 #include "gateway/commands.h"
+#include "gateway/files.h"
 #include <signal.h>
 #include <stdio.h>
 
@@ -319,6 +320,15 @@ static void run(struct serve *s)
     end_tools(&s->app);
 }
 
+static void raise_files(const struct app *app)
+{
+    struct files f = files_raise(app);
+    if (f.allowed < f.needed)
+        log_warn("serve", "fewer files may be open than the configuration needs, at worst",
+                 "allowed=%llu needed=%llu", (unsigned long long)f.allowed,
+                 (unsigned long long)f.needed);
+}
+
 int serve_main(const char *conf_path, char **args)
 {
     (void)args;
@@ -328,6 +338,7 @@ int serve_main(const char *conf_path, char **args)
         fprintf(stderr, "parley: %s\n", why.msg);
         return 2;
     }
+    raise_files(&serve.app);
     if (app_listen(&serve.app, &why)) {
         fprintf(stderr, "parley: %s\n", why.msg);
         serve.status = 2;

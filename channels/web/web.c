@@ -40,7 +40,7 @@ static const struct conf_field web_fields[] = {
       .help = "Bytes that wait for a browser that does not read; more closes the connection." },
     { .key = "connections_max",
       .type = CONF_INT,
-      .offset = FIELD(connections_max),
+      .offset = FIELD(channel.sockets_max),
       .def = "2000",
       .min = 1,
       .max = 1000000,
@@ -135,7 +135,7 @@ static void add_routes(struct web *w)
                                    .handler = &web_socket_handler,
                                    .conf = { .message_max = w->frame_max,
                                              .send_queue_max = w->send_queue_max,
-                                             .connections_max = w->connections_max } };
+                                             .connections_max = w->channel.sockets_max } };
     http_route_add(server, &w->page);
     http_route_add(server, &w->assets);
     http_route_add(server, &w->session);

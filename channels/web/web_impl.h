@@ -34,7 +34,7 @@ struct web {
     const char *title;
     const char *key; /* "" = none: then only this machine gets in */
     struct conf_list origins;
-    int64_t frame_max, send_queue_max, connections_max, person_connections_max;
+    int64_t frame_max, send_queue_max, person_connections_max;
     int64_t frames_per_second;
     int64_t attachment_max;
 

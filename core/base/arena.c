@@ -1,5 +1,5 @@
 /*
- * arena - bump allocation in blocks; nothing is freed before all of it is.
+ * arena - bump allocation in blocks, the first ones smaller; nothing is freed before all of it is.
  */
 #include "core/base/arena.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #define ALIGN       _Alignof(max_align_t)
+#define FIRST_BYTES 1024 /* most turns need little: there may be thousands of them at once */
 #define BLOCK_BYTES 4096
 
 struct arena_block {
@@ -26,6 +27,12 @@ static struct arena_block *block_new(size_t cap)
     return b;
 }
 
+static size_t size_next(const struct arena_block *head)
+{
+    size_t cap = head ? 2 * head->cap : FIRST_BYTES;
+    return cap < BLOCK_BYTES ? cap : BLOCK_BYTES;
+}
+
 /* A block with room for `n`: the newest, or a new one. */
 static struct arena_block *block_for(struct arena *a, size_t n)
 {
@@ -34,7 +41,7 @@ static struct arena_block *block_for(struct arena *a, size_t n)
 
     /* A big one gets a block to itself, behind the newest, whose rest stays in use. */
     bool alone = n > BLOCK_BYTES / 4;
-    struct arena_block *b = block_new(alone ? n : BLOCK_BYTES);
+    struct arena_block *b = block_new(alone ? n : size_next(head));
     if (alone && head) {
         b->next = head->next;
         head->next = b;

@@ -174,6 +174,7 @@ struct channel {
     int queue;               /* enum queue_mode; QUEUE_DEFAULT = chat.queue */
     int64_t rate_per_minute; /* a person; 0 = chat.rate_per_minute */
     int access;              /* enum channel_access */
+    int64_t sockets_max;     /* WebSockets that people may hold open here */
     struct channel_host *host;
     bool opened, up, paused;
     struct err down_why;

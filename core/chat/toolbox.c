@@ -411,6 +411,7 @@ static void log_call(struct toolwork *w, const struct model_call *call, bool fai
     log_info("turn", "tool called", "turn=%s tool=%.*s ms=%u failed=%d", w->t->id,
              STR_ARG(call->name), ms, failed);
     if (b->n_log == TOOLBOX_LOG_MAX) return;
+    if (!b->log) b->log = arena_new_array(&w->t->arena, struct toolbox_line, TOOLBOX_LOG_MAX);
     b->log[b->n_log++] = (struct toolbox_line){ call->name, ms, failed };
 }
 

@@ -28,7 +28,7 @@ struct toolbox {
         struct str name;
         uint32_t ms;
         bool failed;
-    } log[TOOLBOX_LOG_MAX];
+    } * log; /* at most TOOLBOX_LOG_MAX; NULL = none was called */
     size_t n_log;
     const char *mark;    /* for the person: why it ended before the model did; NULL = it did not */
     struct str question; /* for the person: may these calls be made? "" = no such question */

@@ -143,6 +143,7 @@ static void on_sink_call(struct model_sink *sink, const struct model_call *call)
     if (!c->op || !c->ask.n_tools) return;
     c->crowded = c->crowded || a->n_calls == MODEL_CALLS_MAX;
     if (!has_room(c, call->id.n + call->name.n + call->arguments.n)) return;
+    if (!a->calls) a->calls = arena_new_array(&a->made, struct model_call, MODEL_CALLS_MAX);
     a->calls[a->n_calls++] =
         (struct model_call){ arena_dup(&a->made, call->id), arena_dup(&a->made, call->name),
                              arena_dup(&a->made, call->arguments) };
@@ -157,6 +158,7 @@ static void on_sink_keep(struct model_sink *sink, struct str json)
 static void forget_calls(struct model_answer *a)
 {
     arena_done(&a->made);
+    a->calls = NULL;
     a->n_calls = 0;
     a->kept = STR_NONE;
 }

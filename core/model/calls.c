@@ -1,6 +1,7 @@
 /* calls: see calls.h. */
 #include "core/model/calls.h"
 #include "core/base/json.h"
+#include "core/base/mem.h"
 #include "core/base/utf8.h"
 #include "core/model/halves.h"
 
@@ -10,7 +11,7 @@
 
 void calls_init(struct calls *c)
 {
-    c->n = 0;
+    *c = (struct calls){ .n = 0 };
 }
 
 static void one_done(struct calls_one *one)
@@ -23,7 +24,8 @@ static void one_done(struct calls_one *one)
 void calls_done(struct calls *c)
 {
     for (size_t i = 0; i < c->n; i++) one_done(&c->v[i]);
-    c->n = 0;
+    free(c->v);
+    calls_init(c);
 }
 
 struct calls_one *calls_at(struct calls *c, int64_t index)
@@ -45,6 +47,7 @@ static struct calls_one *find(struct calls *c, int64_t index, struct str id, str
 static struct calls_one *begin(struct calls *c, int64_t index)
 {
     if (c->n == CALLS_MAX) return NULL;
+    if (!c->v) c->v = mem_new_array(struct calls_one, CALLS_MAX);
     struct calls_one *one = &c->v[c->n++];
     one->index = index;
     buf_init(&one->id, CALL_ID_MAX);

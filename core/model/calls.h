@@ -14,7 +14,7 @@ struct calls {
     struct calls_one {
         int64_t index; /* as the server counts */
         struct buf id, name, arguments;
-    } v[CALLS_MAX];
+    } * v; /* CALLS_MAX of them, once one has begun: few answers have any */
     size_t n;
 };
 

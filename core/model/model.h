@@ -201,7 +201,7 @@ void models_example(struct buf *to);
 struct model_answer {
     struct buf text; /* all of it, valid UTF-8; kept even when the op failed midway */
     /* It wants tools called: finish is MODEL_TOOL, and the text may be empty. Only on success. */
-    struct model_call calls[MODEL_CALLS_MAX];
+    struct model_call *calls; /* at most MODEL_CALLS_MAX; NULL = none */
     size_t n_calls;
     struct str kept;   /* what the backend wants back with this message; "" = nothing */
     struct arena made; /* calls and kept live here */

@@ -344,7 +344,9 @@ static void take_rest(struct routing *r)
     a->made = r->rest.made;
     a->kept = STR_NONE; /* it belongs to the second half of the text only */
     a->n_calls = r->rest.n_calls;
-    memcpy(a->calls, r->rest.calls, sizeof a->calls);
+    a->calls = r->rest.calls;
+    r->rest.calls = NULL;
+    r->rest.n_calls = 0;
     arena_init(&r->rest.made);
 }
 

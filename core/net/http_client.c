@@ -26,7 +26,9 @@
 #define PIECE_KEPT     (64 * 1024)        /* memory a spare transfer may hold on to */
 #define HEADERS_MAX    (64 * 1024)
 #define SPARE_MAX      64
-#define STREAMS_A_CONN 1000L /* curl's default of 100 opened 401 connections for 500 requests */
+#define READ_BYTES     16384L /* curl's buffer for reading, of a transfer under way */
+#define STREAM_BYTES   2048L  /* the same where pieces come as they are written: a few events */
+#define STREAMS_A_CONN 1000L  /* curl's default of 100 opened 401 connections for 500 requests */
 
 struct http_client {
     struct curl_loop curl;
@@ -533,6 +535,7 @@ static void transfer_prepare(struct transfer *t, struct op *op, const struct htt
     t->body_bytes = 0;
     t->n_sends = 0;
     t->too_large = t->clipped = t->finished = t->guarded = false;
+    curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, rq->on_data ? STREAM_BYTES : READ_BYTES);
     curl_easy_setopt(t->easy, CURLOPT_NOPROXY, rq->guard ? "" : "localhost,127.0.0.1,::1");
     t->error[0] = '\0';
     buf_init(&ret->body, t->body_max);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 #define CLOSE_WAIT_MS 5000
-#define RX_BYTES      4096
+#define RX_BYTES      1024 /* of a frame at a time; each connection keeps as many */
 #define KEEP_BODY     4096
 
 struct ws_server {
@@ -24,11 +24,14 @@ struct ws_server {
     struct ws_lws lws;
     struct ws_conn *adopting; /* inside lws_adopt_...: whose socket it is */
     struct list conns;
+    struct list unsent; /* struct ws_conn: has something to send before the loop sleeps */
+    struct loop_hook before_sleep;
 };
 
 struct ws_conn {
     struct list link; /* in route->conns */
     struct list all;  /* in the server's */
+    struct list unsent;
     struct ws_route *route;
     struct ws_server *server;
     struct lws *wsi;
@@ -78,6 +81,7 @@ static void conn_end(struct ws_conn *c)
     timer_clear(c->server->loop, &c->timer);
     list_drop(&c->link);
     list_drop(&c->all);
+    list_drop(&c->unsent);
     c->route->n_open--;
     metric_add(&open_now, -1);
     ws_queue_done(&c->queue);
@@ -208,6 +212,22 @@ static int on_writable(struct ws_conn *c)
     return 0;
 }
 
+/*
+ * What was sent in this turn goes out before the loop sleeps. To be told by libwebsockets that the
+ * socket can be written, as it mostly can, would take two system calls and a turn more for each
+ * piece of an answer. What does not fit is libwebsockets', which then tells on_writable.
+ */
+static void on_before_sleep(struct loop_hook *h)
+{
+    struct ws_server *w = container_of(h, struct ws_server, before_sleep);
+    list_each (it, next, &w->unsent) {
+        struct ws_conn *c = container_of(it, struct ws_conn, unsent);
+        list_drop(it);
+        if (c->killed || lws_partial_buffered(c->wsi)) continue;
+        if (ws_queue_write(&c->queue, c->wsi, false) == WS_WRITTEN_BROKEN) conn_kill(c);
+    }
+}
+
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t len)
 {
@@ -266,6 +286,9 @@ struct ws_server *ws_server_open(struct loop *loop, void (*gone)(void *owner), v
     w->gone = gone;
     w->owner = owner;
     list_init(&w->conns);
+    list_init(&w->unsent);
+    w->before_sleep.run = on_before_sleep;
+    loop_hook_add(loop, &w->before_sleep);
     ws_lws_init(&w->lws, loop);
     ws_lws_start(&w->lws, &info);
     return w;
@@ -274,6 +297,7 @@ struct ws_server *ws_server_open(struct loop *loop, void (*gone)(void *owner), v
 void ws_server_close(struct ws_server *w)
 {
     while (!list_empty(&w->conns)) conn_end(list_first(&w->conns, struct ws_conn, all));
+    loop_hook_drop(&w->before_sleep);
     ws_lws_close(&w->lws, on_gone);
 }
 
@@ -299,6 +323,7 @@ struct ws_conn *ws_conn_new(struct ws_server *w, struct ws_route *route, void *u
     buf_init(&c->in, message_max(c));
     list_push(&route->conns, &c->link);
     list_push(&w->conns, &c->all);
+    list_init(&c->unsent);
     route->n_open++;
     metric_add(&open_now, 1);
     return c;
@@ -335,7 +360,7 @@ bool ws_send(struct ws_conn *c, struct str text)
         return false;
     }
     ws_queue_push(&c->queue, text);
-    lws_callback_on_writable(c->wsi);
+    if (list_empty(&c->unsent)) list_push(&c->server->unsent, &c->unsent);
     return true;
 }
 

@@ -62,8 +62,9 @@ const struct pg_batch_kind store_record_kind = {
               "), ended AS ("
               "  UPDATE requests r SET status = r.outcome, completed_at = now(), lease_owner = NULL, lease_until = NULL"
               "  FROM input i WHERE i.last AND r.id = i.request AND r.attempt = i.attempt AND r.status = 'sending'"
-              ") SELECT i.ord, EXISTS (SELECT 1 FROM requests q WHERE q.conversation_id = r.conversation_id"
-              "    AND q.status = 'queued' AND NOT q.urgent) "
+              /* No EXISTS: for that the planner likes to read all open requests into a hash. */
+              ") SELECT i.ord, coalesce((SELECT true FROM requests q WHERE q.conversation_id = r.conversation_id"
+              "    AND q.status = 'queued' AND NOT q.urgent LIMIT 1), false) "
               "FROM input i JOIN requests r ON r.id = i.request ORDER BY i.ord" },
     .n_columns = 8,
     .types = record_types,

@@ -1,4 +1,4 @@
-"""scripts/bench: runs the gateway between a stub Telegram and a stub model, and pgbench for comparison."""
+"""scripts/bench: the gateway between stub platforms and a stub model, and pgbench for comparison."""
 import argparse
 import json
 import os
@@ -6,7 +6,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,51 +14,12 @@ from pathlib import Path
 
 import discord_stub
 import flags
+import streams
+from machine import (FOLDER, GATEWAY_CORE, OTHER_CORE, PARLEY, ROOT, cpu_seconds, family_cpu, free_port, rss_mb, server_urls,
+                     servers)
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build/bench"
-PARLEY = ROOT / "build/release/parley"
 LOAD = ROOT / "build/release/parley_load"
 SECRET = "bench-secret"
-TICK = os.sysconf("SC_CLK_TCK")
-CORES = sorted(os.sched_getaffinity(0))
-GATEWAY_CORE, OTHER_CORE = str(CORES[0]), str(CORES[-1])
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def servers(action):
-    return subprocess.run(["taskset", "-c", OTHER_CORE, ROOT / "scripts/servers", action, FOLDER], check=True, text=True,
-                          capture_output=True).stdout
-
-
-def server_urls():
-    return dict(re.findall(r"^(\w+)='(.*)'$", servers("env"), re.M))
-
-
-def cpu_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def rss_mb(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
-
-
-def family_cpu(pid):
-    """A server and its children: PostgreSQL's backends."""
-    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-    total = 0.0
-    for one in [pid, *children]:
-        try:
-            total += cpu_seconds(one)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return total
 
 
 class Bench:
@@ -70,27 +30,29 @@ class Bench:
         self.redis = int((FOLDER / "redis/pid").read_text())
         self.gateway_port, self.stub_port = free_port(), free_port()
         self.conf = FOLDER / "parley.conf"
+        self.env = dict(os.environ, BENCH_SECRET=SECRET, BENCH_TOKEN="42:bench-token-of-nobody")
+        self.gateway = None
+
+    def configure(self, channel, chat="", more="", model_port=None):
         self.conf.write_text(f"""
 postgres = {{ url = "{self.pg_url}"; }};
 redis = {{ url = "{self.redis_url}"; }};
 http = {{ address = "127.0.0.1"; port = {self.gateway_port}; }};
-chat = {{ rate_per_minute = 0; rate_ip_per_minute = 0; }};
+chat = {{ rate_per_minute = 0; rate_ip_per_minute = 0; {chat} }};
 log = {{ level = "warn"; }};
-models = ( {{ name = "bench"; type = "openai"; base_url = "http://127.0.0.1:{self.stub_port}/v1"; api_key = "env:BENCH_SECRET"; }} );
-channels = ( {{ name = "bench"; type = "telegram"; token = "env:BENCH_TOKEN"; mode = "webhook";
-               secret_token = "env:BENCH_SECRET"; api_url = "http://127.0.0.1:{self.stub_port}"; }} );
+models = ( {{ name = "bench"; type = "openai"; base_url = "http://127.0.0.1:{model_port or self.stub_port}/v1";
+             api_key = "env:BENCH_SECRET"; }} );
+channels = ( {{ name = "bench"; {channel} }} );
+{more}
 """)
-        self.env = dict(os.environ, BENCH_SECRET=SECRET, BENCH_TOKEN="42:bench-token-of-nobody")
-        self.gateway = None
 
     def psql(self, sql):
         return subprocess.run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", self.pg_url, "-c", sql], check=True, text=True,
                               capture_output=True).stdout
 
-    def load_start(self, mode, conversations, seconds, rate=0):
-        return subprocess.Popen(["taskset", "-c", OTHER_CORE, LOAD, str(self.stub_port), str(self.gateway_port),
-                                 "/hooks/telegram/bench", SECRET, mode, str(conversations), str(seconds), str(rate)],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def load_start(self, program, *args):
+        return subprocess.Popen(["taskset", "-c", OTHER_CORE, program, *map(str, args)], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def gateway_start(self):
         """Returns the milliseconds from exec to the first 200."""
@@ -116,31 +78,41 @@ channels = ( {{ name = "bench"; type = "telegram"; token = "env:BENCH_TOKEN"; mo
         self.gateway.send_signal(signal.SIGTERM)
         self.gateway.wait(30)
 
-    def phase(self, mode, conversations, seconds, rate=0):
-        """One run of the load; CPU is taken over its counted part."""
-        load = self.load_start(mode, conversations, seconds, rate)
-        first_ms = self.gateway_start()
-        time.sleep(1.0)
-        idle_mb = rss_mb(self.gateway.pid)
+    def load_run(self, load, watched):
+        """What the load prints, and the CPU seconds of `watched` over its counted part; RSS at the part's end."""
         load.stdin.write("go\n")
         load.stdin.flush()
-        watched = {"gateway": self.gateway.pid, "postgres": self.postgres, "redis": self.redis, "load": load.pid}
-        marks = []
+        marks, rss = [], 0.0
         for line in load.stderr:
             if line.strip() in ("counting", "counted"):
                 marks.append({name: family_cpu(pid) for name, pid in watched.items()})
-                load_mb = rss_mb(self.gateway.pid)
+                rss = rss_mb(watched["gateway"]) if "gateway" in watched else rss
             else:
                 print(line.rstrip(), file=sys.stderr)
         out = load.stdout.read()
         load.wait()
-        self.gateway_stop()
         if not out or len(marks) != 2:
             sys.exit(f"the load failed; see {FOLDER}/gateway.log")
-        result = json.loads(out)
-        result.update(first_200_ms=first_ms, rss_idle_mb=idle_mb, rss_load_mb=load_mb,
-                      cpu_ms={name: (marks[1][name] - marks[0][name]) * 1000 / max(1, result["messages"])
-                              for name in watched})
+        return dict(json.loads(out), rss_load_mb=rss, cpu_s={name: marks[1][name] - marks[0][name] for name in watched})
+
+    def load_through_gateway(self, load):
+        """One run of the load on a fresh gateway."""
+        first_ms = self.gateway_start()
+        time.sleep(1.0)
+        idle_mb = rss_mb(self.gateway.pid)
+        try:
+            result = self.load_run(load, {"gateway": self.gateway.pid, "postgres": self.postgres, "redis": self.redis,
+                                          "load": load.pid})
+        finally:
+            self.gateway_stop()
+        return dict(result, first_200_ms=first_ms, rss_idle_mb=idle_mb)
+
+    def phase(self, mode, conversations, seconds, rate=0):
+        self.configure(f'''type = "telegram"; token = "env:BENCH_TOKEN"; mode = "webhook"; secret_token = "env:BENCH_SECRET";
+                       api_url = "http://127.0.0.1:{self.stub_port}";''')
+        result = self.load_through_gateway(self.load_start(LOAD, self.stub_port, self.gateway_port, "/hooks/telegram/bench",
+                                                           SECRET, mode, conversations, seconds, rate))
+        result["cpu_ms"] = {name: s * 1000 / max(1, result["messages"]) for name, s in result["cpu_s"].items()}
         return result
 
     def pgbench(self, seconds):
@@ -163,16 +135,8 @@ channels = ( {{ name = "bench"; type = "telegram"; token = "env:BENCH_TOKEN"; mo
 def discord(bench):
     """One session that 1,000 servers are busy on, and 1 % of it is for the bot."""
     stub, rand = discord_stub.Stub(), random.Random(1)
-    bench.conf.write_text(f"""
-postgres = {{ url = "{bench.pg_url}"; }};
-redis = {{ url = "{bench.redis_url}"; }};
-http = {{ address = "127.0.0.1"; port = {bench.gateway_port}; }};
-chat = {{ rate_per_minute = 0; preview_after = "1m"; }};
-log = {{ level = "warn"; }};
-models = ( {{ name = "bench"; type = "openai"; base_url = "http://127.0.0.1:{stub.port}/v1"; api_key = "env:BENCH_SECRET"; }} );
-channels = ( {{ name = "bench"; type = "discord"; token = "env:BENCH_TOKEN"; commands = false;
-               api_url = "http://127.0.0.1:{stub.port}/api"; }} );
-""")
+    bench.configure(f'''type = "discord"; token = "env:BENCH_TOKEN"; commands = false;
+                    api_url = "http://127.0.0.1:{stub.port}/api";''', chat='preview_after = "1m";', model_port=stub.port)
     bench.gateway_start()
     pid = bench.gateway.pid
     stub.live.wait(20)
@@ -206,8 +170,8 @@ channels = ( {{ name = "bench"; type = "discord"; token = "env:BENCH_TOKEN"; com
     return result
 
 
-def show_discord(d):
-    rows = [
+def discord_rows(d):
+    return [
         ("Discord: events/s taken, none for us / 1 % for us", f"{d['ignored_per_s']:.0f} / {d['mixed_per_s']:.0f}"),
         ("CPU an ignored event / one for us, answer included", f"{d['cpu_us_ignored']:.1f} µs / {d['cpu_ms_ours']:.2f} ms"),
         ("turns of the loop over 10 ms with a GUILD_CREATE of 5 MB", f"{d['slow_turns']}"),
@@ -215,12 +179,26 @@ def show_discord(d):
         ("RSS idle / with 2,500 servers seen / under load",
          f"{d['rss_idle_mb']:.1f} / {d['rss_guilds_mb']:.1f} / {d['rss_load_mb']:.1f} MB"),
     ]
-    for name, value in rows:
-        print(f"  {name:58} {value}")
 
 
-def show(result):
-    rows = [
+def turns(bench, seconds):
+    closed = bench.phase("closed", 64, seconds)
+    pgbench = bench.pgbench(seconds)
+    half = bench.phase("open", 512, seconds, int(closed["per_s"] / 2))
+    return {
+        "saturation_msgs_per_s": closed["per_s"], "pgbench_msgs_per_s": pgbench,
+        "cpu_ms_per_message": closed["cpu_ms"]["gateway"], "cpu_ms": closed["cpu_ms"],
+        "p50_full_ms": closed["p50_ms"], "p99_full_ms": closed["p99_ms"],
+        "p50_half_ms": half["p50_ms"], "p95_half_ms": half["p95_ms"], "p99_half_ms": half["p99_ms"],
+        "rss_idle_mb": closed["rss_idle_mb"], "rss_load_mb": max(closed["rss_load_mb"], half["rss_load_mb"]),
+        "first_200_ms": closed["first_200_ms"],
+        "lost": closed["lost"] + half["lost"], "duplicated": closed["duplicated"] + half["duplicated"],
+        "out_of_order": closed["out_of_order"] + half["out_of_order"],
+    }
+
+
+def turns_rows(result):
+    return [
         ("messages/s, 64 conversations, closed loop", f"{result['saturation_msgs_per_s']:.0f}"),
         ("pgbench, rows of one message, a commit each, 16 clients", f"{result['pgbench_msgs_per_s']:.0f}"),
         ("ratio", f"{result['saturation_msgs_per_s'] / result['pgbench_msgs_per_s']:.2f}"),
@@ -234,46 +212,41 @@ def show(result):
         ("exec to the first 200 of /readyz", f"{result['first_200_ms']:.0f} ms"),
         ("lost / duplicated / out of order", f"{result['lost']} / {result['duplicated']} / {result['out_of_order']}"),
     ]
-    for name, value in rows:
-        print(f"  {name:58} {value}")
+
+
+PARTS = {
+    "turns": (turns, turns_rows),
+    "discord": (lambda bench, seconds: discord(bench), discord_rows),
+    "streams": (streams.measure, streams.rows),
+    "flags": (lambda bench, seconds: flags.measure(bench.pg_url, bench.redis_url), flags.rows),
+}
 
 
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--json", metavar="FILE")
     args.add_argument("--seconds", type=int, default=10)
+    args.add_argument("--only", choices=list(PARTS))
     args = args.parse_args()
     shutil.rmtree(FOLDER / "redis", ignore_errors=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     servers("start")
+    result = {}
     try:
         bench = Bench()
         bench.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        bench.configure('type = "web";')
         subprocess.run([PARLEY, "migrate", "--config", bench.conf], env=bench.env, check=True, stdout=subprocess.DEVNULL)
-        closed = bench.phase("closed", 64, args.seconds)
-        pgbench = bench.pgbench(args.seconds)
-        half = bench.phase("open", 512, args.seconds, int(closed["per_s"] / 2))
-        on_discord = discord(bench)
-        of_flags = flags.measure(bench.pg_url, bench.redis_url)
+        for name, (measure, rows) in PARTS.items():
+            if args.only in (None, name):
+                result[name] = measure(bench, args.seconds)
+                for what, value in rows(result[name]):
+                    print(f"  {what:58} {value}", flush=True)
     finally:
         servers("stop")
-    result = {
-        "saturation_msgs_per_s": closed["per_s"], "pgbench_msgs_per_s": pgbench,
-        "cpu_ms_per_message": closed["cpu_ms"]["gateway"], "cpu_ms": closed["cpu_ms"],
-        "p50_full_ms": closed["p50_ms"], "p99_full_ms": closed["p99_ms"],
-        "p50_half_ms": half["p50_ms"], "p95_half_ms": half["p95_ms"], "p99_half_ms": half["p99_ms"],
-        "rss_idle_mb": closed["rss_idle_mb"], "rss_load_mb": max(closed["rss_load_mb"], half["rss_load_mb"]),
-        "first_200_ms": closed["first_200_ms"],
-        "lost": closed["lost"] + half["lost"], "duplicated": closed["duplicated"] + half["duplicated"],
-        "out_of_order": closed["out_of_order"] + half["out_of_order"],
-    }
-    result["discord"] = on_discord
-    result["flags"] = of_flags
-    show(result)
-    show_discord(on_discord)
-    flags.show(of_flags)
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=2) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -13,11 +13,9 @@ def measure(postgres_url, redis_url):
     return json.loads(done.stdout)
 
 
-def show(d):
-    rows = [
+def rows(d):
+    return [
         ("flag look-up: nothing set / a rule of each kind / 2,000 people",
          f"{d['lookup_ns']:.0f} / {d['lookup_rules_ns']:.0f} / {d['lookup_people_ns']:.0f} ns"),
         ("flag changed to in force in another process, p50 / p99", f"{d['effect_p50_ms']:.2f} / {d['effect_p99_ms']:.2f} ms"),
     ]
-    for name, value in rows:
-        print(f"  {name:62} {value}")

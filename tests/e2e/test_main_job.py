@@ -2,12 +2,16 @@
 import concurrent.futures
 import json
 import re
+import resource
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from fakes.telegram import Fault
+from harness.gateway import BINARY
 from harness.wait import stays, wait_until
 from harness.world import TELEGRAM_SECRET
 
@@ -406,6 +410,38 @@ def test_check_says_what_works(world):
     world.bot.inject("getMe", Fault.error_of(401, "Unauthorized"))
     bad = gateway.run("check")
     assert bad.returncode != 0 and "support" in bad.stdout + bad.stderr
+
+
+def limited(soft, hard):
+    """In the child before exec: how many files it may open."""
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def files_line(gateway, preexec, **http):
+    gateway.settings["http"].update(http)
+    done = subprocess.run([BINARY, "check", "--config", gateway.write_conf()], env=gateway.environment(), text=True,
+                          capture_output=True, timeout=60, preexec_fn=preexec)
+    return next(line for line in done.stdout.splitlines() if "open files" in line)
+
+
+def test_the_limit_of_files_is_raised(world):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gateway = world.gateway(http={"connections_max": 1500})
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, soft), hard))
+    try:
+        gateway.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    limit = Path(f"/proc/{gateway.process.pid}/limits").read_text()
+    assert int(re.search(r"Max open files\s+(\d+)", limit)[1]) > 2500, "1500 from people and 1000 to models"
+
+
+def test_check_names_a_hard_limit_that_is_too_small(world):
+    gateway = world.gateway()
+    good = files_line(gateway, limited(1024, 5000), connections_max=1000)
+    assert good.startswith("ok"), good
+    bad = files_line(gateway, limited(1024, 5000), connections_max=3000)
+    assert bad.startswith("warn") and " 5000 may be open" in bad and "http.connections_max" in bad, bad
 
 
 @pytest.mark.parametrize("change, complaint", [

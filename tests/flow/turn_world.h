@@ -228,6 +228,7 @@ static void on_written(struct op *end)
 static void write_call(struct writing *m)
 {
     w.n_rounds--;
+    if (!m->ret->calls) m->ret->calls = arena_new(&m->ret->made, struct model_call);
     m->ret->calls[m->ret->n_calls++] =
         (struct model_call){ STR("c1"), str_of(w.called ? w.called : "srv__do"), STR("{}") };
     m->ret->kept = arena_dup(&m->ret->made, STR("[1]"));
