@@ -612,6 +612,7 @@ static enum flow_rc ask_start(struct flow *f)
                                        .reserved = reserved_more,
                                        .ctx = t,
                                        .keeps_half = !switch_on(t, FLAG_MIDSTREAM_FAILOVER),
+                                       .waits = !switch_on(t, FLAG_HEDGED_REQUESTS),
                                        .channel = str_of(t->channel->name),
                                        .person = arena_dup(&t->arena, str_of(user)) };
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);

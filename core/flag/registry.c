@@ -51,6 +51,10 @@ const struct flag_spec flag_specs[FLAG_N] = {
                                   .help =
                                       "When a model fails in the middle of its answer the route's "
                                       "next one takes over; off: half an answer is kept." },
+    [FLAG_HEDGED_REQUESTS] = { "hedged_requests", FLAG_BOOLEAN, .def = ON, .killed = OFF,
+                               .help =
+                                   "A route with hedge asks another model as well when the first is "
+                                   "late; off: it waits." },
     [FLAG_VOTES] = { "votes", FLAG_BOOLEAN, FLAG_PLACE, .def = ON, .killed = OFF,
                      .help =
                          "People can say what they think of an answer; off: no thumbs are shown "

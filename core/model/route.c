@@ -239,7 +239,7 @@ static void on_piece(void *ctx, struct str piece)
 /* Who rests is asked because there is nobody else, and half an answer waits for its end. */
 static bool may_hedge(const struct routing *r)
 {
-    return r->route->hedge && !r->resting && !r->log->continued;
+    return r->route->hedge && !r->asker.waits && !r->resting && !r->log->continued;
 }
 
 static void ask_hedged(struct routing *r, const struct model *m)

@@ -87,6 +87,7 @@ struct route_asker {
     bool (*reserved)(void *ctx);
     void *ctx;
     bool keeps_half; /* no other model takes over in the middle, whatever the route says */
+    bool waits;      /* none is asked as well because the first is late, whatever the route says */
     struct str channel, person; /* whose turn it is, see gate.h; alive until the op ends */
 };
 

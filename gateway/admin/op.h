@@ -45,6 +45,8 @@ struct admin_type {
     const char *name;                 /* "Flag": the schema's name */
     const struct admin_field *fields; /* ADMIN_REQUIRED: always there; the first ones are a table's
                                          columns on the command line */
+    /* A boolean member that says whether all is well: if not, the command's exit status is 1. */
+    const char *verdict;
 };
 
 #define ADMIN_LIST      1u  /* pages of up to `limit` rows; `after` is given on by us */

@@ -36,7 +36,7 @@ static const struct admin_field verify_fields[] = {
     { "reason", ADMIN_TEXT, ADMIN_REQUIRED | ADMIN_NULLABLE, .help = "What is wrong with it." },
     ADMIN_END,
 };
-const struct admin_type admin_verify_type = { "Verification", verify_fields };
+const struct admin_type admin_verify_type = { "Verification", verify_fields, "valid" };
 
 static enum flow_rc ask_page(struct admin_call *call)
 {

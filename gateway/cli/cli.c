@@ -185,8 +185,11 @@ static int show(struct run *r, const struct http_reply *reply, struct str *next)
         show_page(r, doc, text, next);
     else
         show_object(r, doc, text);
+    bool well = true;
+    const struct admin_type *type = r->line.op->answer;
+    if (type && type->verdict) json_get_bool(doc, type->verdict, &well);
     json_free(doc);
-    return CLI_WELL;
+    return well ? CLI_WELL : CLI_REFUSED;
 }
 
 /* ---- requests ---- */

@@ -168,7 +168,7 @@ TAMPERING = [
 ]
 
 
-def test_verify_names_the_line_that_somebody_touched(world, admin):
+def test_verify_names_the_line_that_somebody_touched(world, gateway, admin):
     for n in range(5):
         admin.well("POST", "/keys", {"name": f"ключ {n}", "role": "user", "metadata": {"n": n}})
     whole = admin.well("GET", "/audit/verify")
@@ -181,9 +181,11 @@ def test_verify_names_the_line_that_somebody_touched(world, admin):
         found = admin.well("GET", "/audit/verify")
         assert (found["valid"], found["wrong_seq"]) == (False, seq), (change, found)
         assert words in found["reason"], (change, found)
+        assert gateway.run("audit", "verify").returncode == 1
         world.sql("DELETE FROM audit_logs; INSERT INTO audit_logs TABLE was; DELETE FROM audit_head; INSERT INTO audit_head TABLE was_head;"
                   " DROP TABLE was, was_head; ALTER TABLE audit_logs ENABLE TRIGGER ALL")
     assert admin.well("GET", "/audit/verify") == whole
+    assert gateway.run("audit", "verify").returncode == 0
     assert admin.well("GET", "/activity?limit=1")["items"][0]["text"].startswith("test created the key ")
 
 
@@ -214,6 +216,7 @@ def test_a_person_has_a_budget_of_their_own(world):
     said(world, rich, "hello")
     assert world.bot.texts(rich)[1] == "echo: hello"
     assert float(admin.well("GET", f"/users/{person['id']}")["spent"]["day"]) > 0
+    assert f"person:{person['id']}" in [b["scope"] for b in admin.well("GET", "/budgets")["items"] if float(b["spent"]) > 0]
     said(world, poor, "hello")
     assert "used up" in world.bot.texts(poor)[0]
     admin.well("PATCH", f"/users/{person['id']}", {"budget_day": 0})

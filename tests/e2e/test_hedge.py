@@ -55,6 +55,14 @@ def test_without_being_told_nobody_is_asked_twice(world, hedged):
     assert say(world, alice, "slow one") == "first: slow one" and asked(world) == ["real-first"]
 
 
+def test_a_flag_switches_it_off(world, hedged):
+    alice = hedged()
+    world.sql("SELECT admin_flags_set('{}', '{\"name\": \"hedged_requests\", \"value\": false}')")
+    world.redis.publish("parley:flags", "")
+    wait_until(lambda: say(world, alice, f"slow one {len(world.model.asks)}").startswith("first: slow one"), what="the flag is in force")
+    assert asked(world)[-1] == "real-first"
+
+
 def test_late_is_what_the_model_itself_makes_it(world, hedged):
     """No delay is configured: its own twenty answers say when it is late."""
     alice = hedged(hedge_delay="0s")

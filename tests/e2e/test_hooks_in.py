@@ -112,6 +112,22 @@ def test_a_budget_of_a_person_is_the_hooks_own(world):
     assert world.sql("SELECT r.status, u.role FROM requests r JOIN users u ON u.id = r.user_id") == [("refused", "service")]
 
 
+def test_a_budget_of_the_key_that_brought_it(world):
+    gateway = admin_gateway(world, telegram="webhook", models=[{"name": "test", "type": "openai", "base_url": world.model.base, "api_key": "env:MODEL_KEY",
+                                                                "model": "test-model", "input_price": "1", "output_price": "1"}]).start()
+    world.hook(gateway)
+    alice, admin = world.bot.person(CHAT), admin_of(world, gateway)
+    sender = hook_make(admin, kind="key", template="{{ what }}", mode="ask")
+    made = admin.well("POST", "/keys", {"name": "builds", "role": "service", "permissions": ["hooks:post"], "budget_day": 5})
+    assert sender.keyed(made["key"], {"what": "one"}).status == 202
+    said(world, alice, "echo: one")
+    assert float(world.one("SELECT spent FROM budgets WHERE scope = %s", f"key:{made['id']}")) > 0
+    admin.well("PATCH", f"/keys/{made['id']}", {"budget_day": 0})
+    assert sender.keyed(made["key"], {"what": "two"}).status == 202
+    wait_until(lambda: "The budget of this API key for today is used up" in world.bot.texts(alice)[-1])
+    assert len(world.model.asks) == 1
+
+
 def test_people_are_not_limited_by_what_hooks_say(world):
     gateway = admin_gateway(world, telegram="webhook", chat={"rate_per_minute": 1}, channel={"access": "pairing"}).start()
     world.hook(gateway)
