@@ -88,6 +88,10 @@ static const struct admin_field export_fields[] = {
     { "requests", ADMIN_ANY, ADMIN_REQUIRED, .help = "How each was answered." },
     { "costs", ADMIN_ANY, ADMIN_REQUIRED, .help = "What it cost." },
     { "attachments", ADMIN_ANY, ADMIN_REQUIRED, .help = "Files on the web page." },
+    { "cached_answers", ADMIN_ANY, ADMIN_REQUIRED, .help = "That may be given again." },
+    { "experiments", ADMIN_ANY, ADMIN_REQUIRED, .help = "Which variants they have." },
+    { "flags", ADMIN_ANY, ADMIN_REQUIRED, .help = "Rules that name them." },
+    { "api_keys", ADMIN_ANY, ADMIN_REQUIRED, .help = "Theirs, without what opens them." },
     { "votes", ADMIN_ANY, ADMIN_REQUIRED, .help = "What they thought of answers." },
     ADMIN_END,
 };

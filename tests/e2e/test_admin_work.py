@@ -46,7 +46,11 @@ def test_people(world, gateway, admin, chat):
     manager = admin_of(world, gateway, role="manager", permissions=["people:*"])
     assert "only an admin" in manager.refused(403, "PATCH", f"/users/{ada['id']}", {"role": "admin"})["detail"]
 
+    admin.well("POST", "/keys", {"name": "hers", "role": "user", "user_id": ada["id"]})
+    admin.well("POST", "/flags/streaming/rules", {"value": False, "person": ada["id"]})
     export = admin.well("GET", f"/users/{ada['id']}/export")
+    assert [key["name"] for key in export["api_keys"]] == ["hers"] and "key_hash" not in json.dumps(export)
+    assert export["flags"] == [{"flag": "streaming", "value": False}]
     assert [m["text"] for m in export["messages"]][0] == "hello"
 
     assert len(admin.well("POST", f"/users/{bob['id']}/link", {"into": ada["id"]})["identities"]) == 2
