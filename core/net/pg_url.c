@@ -107,13 +107,14 @@ PGconn *pg_url_connect(const struct pg_url *u, const struct pg_hosts *hosts,
     /*
      * Our statements touch a few rows by index each. A plan made while a table was small must not
      * scan it when it has grown: prepared statements keep their plans until statistics change, and
-     * those come late.
+     * those come late. Bitmaps and materialised rows are ways to scan an index of all open requests
+     * that looked short.
      */
-    buf_addf(
-        &options,
-        "%s -c statement_timeout=%" PRId64 " -c TimeZone=UTC -c jit=off -c enable_seqscan=off"
-        " -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan",
-        own ? own : "", statement_timeout_ms);
+    buf_addf(&options,
+             "%s -c statement_timeout=%" PRId64 " -c TimeZone=UTC -c jit=off -c enable_seqscan=off"
+             " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
+             " -c enable_material=off -c plan_cache_mode=force_generic_plan",
+             own ? own : "", statement_timeout_ms);
     pairs_set(&p, "fallback_application_name", "parley");
     pairs_set(&p, "client_encoding", "UTF8");
     pairs_set(&p, "gssencmode", "disable"); /* looking for Kerberos tickets blocks */
