@@ -164,6 +164,7 @@ static enum flow_rc limit_done(struct flow *f)
 
 /* ---- do ---- */
 
+static const struct pg_stmt read_stmt = { "admin_read", "SELECT * FROM admin_read($1, $2, $3)" };
 static const struct pg_stmt write_stmt = { "admin_write",
                                            "SELECT admin_write($1, $2, $3, nullif($4, ''))" };
 
@@ -199,9 +200,10 @@ static bool once_read(struct admin_call *call)
 static enum flow_rc query(struct admin_call *call, const struct pg_stmt *stmt)
 {
     struct pg_value *v = call->values;
-    v[0] = pg_json(buf_str(&call->actor));
-    v[1] = pg_json(buf_str(&call->args));
-    pg_query(call->admin->app->pg, &call->flow.op, stmt, v, 2, &call->rows);
+    v[0] = pg_text(str_of(stmt->sql));
+    v[1] = pg_json(buf_str(&call->actor));
+    v[2] = pg_json(buf_str(&call->args));
+    pg_query(call->admin->app->pg, &call->flow.op, &read_stmt, v, 3, &call->rows);
     return FLOW_WAIT;
 }
 
