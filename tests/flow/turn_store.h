@@ -88,7 +88,7 @@ static struct {
     int n_alerts;               /* of the next settlement */
     char costs[4096];
     char receipt[4096], receipt_asked[4096];
-    int slow_ms[4];     /* the first questions to models begin to be answered so late */
+    int slow_ms[4];       /* the first questions to models begin to be answered so late */
     const char *variants; /* that the unit has already; NULL = none */
     char exposures[4096];
     int n_model_errors; /* so many questions fail, after their pieces */
