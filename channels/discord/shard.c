@@ -21,8 +21,8 @@
 #define STABLE_MS          30000
 #define RESUMES_MAX        3
 #define RESUMING_MAX_MS    60000
-#define GRACE_MS           15000 /* short troubles are not worth a word */
-#define IDENTIFY_WINDOW_MS 5000
+#define GRACE_MS           15000  /* short troubles are not worth a word */
+#define IDENTIFY_WINDOW_MS 5250   /* 5 s there; what is sent may come a moment less apart */
 #define BREAKER_MS         600000 /* so many new sessions within that are a loop */
 #define LOW                20     /* percent of the day's sessions */
 

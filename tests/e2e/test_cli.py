@@ -277,6 +277,7 @@ def test_pages(remote):
 
 def test_nobody_reads_on(remote):
     """`parley ... | head`: it ends, and asks no further."""
+    remote.well("keys", "create", "something to read", "user")
     reader, writer = os.pipe()
     os.close(reader)
     command = [BINARY, "audit", "list", "--limit", "1", "--all"]
