@@ -1,18 +1,9 @@
 /* The SQL of experiments, against a real PostgreSQL: who gets what, the statistics, the stop rule.
  */
 #include "core/store/experiment.h"
-#include "core/store/request.h"
-#include "tests/support/store_fixture.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <math.h>
 #include <stdio.h>
-
-static struct store_fixture fx;
-static struct loop loop;
-static struct op op;
-static struct pg_rows rows;
-
-#define SQL(text) pg_server_sql(&fx.server, text)
 
 /* What the tests say in one line. */
 static const char helpers[] =
@@ -47,27 +38,13 @@ static const char helpers[] =
     "CREATE FUNCTION told(a_arm integer, a_metric text, a_what text) RETURNS numeric LANGUAGE sql AS $$"
     " SELECT round((experiment_results('x') -> a_arm -> 'metrics' -> a_metric ->> a_what)::numeric, 4) $$;";
 
-static void wait_for(struct op *o)
-{
-    cr_assert_eq(store_fixture_wait(o), ERR_NONE, "%s", o->err.msg);
-}
-
 static void setup(void)
 {
-    loop_open(&loop);
-    store_fixture_open(&fx, &loop);
-    op_init(&op, &loop, store_fixture_done);
+    case_open();
     SQL(helpers);
 }
 
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_fixture_close(&fx);
-    loop_close(&loop);
-}
-
-TestSuite(experiments, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(experiments, .init = setup, .fini = case_close, .timeout = 60);
 
 #define TWO(weight_a, weight_b)                                                             \
     "[{\"name\": \"a\", \"weight\": " weight_a "}, {\"name\": \"b\", \"weight\": " weight_b \
@@ -315,18 +292,7 @@ static struct claimed claim(const char *event, const char *place)
     static const struct uuid nil;
     struct request_ids ids;
     struct claimed c;
-    const struct request_new rq = { .request = uuid_v7(),
-                                    .message = uuid_v7(),
-                                    .user = uuid_v7(),
-                                    .conversation = uuid_v7(),
-                                    .channel_type = STR("telegram"),
-                                    .channel = STR("bot"),
-                                    .event = str_of(event),
-                                    .place = str_of(place),
-                                    .from = STR("p1"),
-                                    .platform_message = str_of(event),
-                                    .query = STR("What is it?"),
-                                    .metadata = STR("{}") };
+    const struct request_new rq = message(event, place);
     store_accept(&fx.store, &op, &rq, &rows);
     wait_for(&op);
     cr_assert(store_accepted(&rows, &ids));

@@ -1,35 +1,9 @@
 /* Threads as a person reads them, against a real PostgreSQL. */
 #include "core/store/history.h"
-#include "core/store/request.h"
-#include "tests/support/store_fixture.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
 
-static struct store_fixture fx;
-static struct loop loop;
-static struct op op;
-static struct pg_rows rows;
-
-static void wait_for_op(void)
-{
-    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
-}
-
-static void setup(void)
-{
-    loop_open(&loop);
-    store_fixture_open(&fx, &loop);
-    op_init(&op, &loop, store_fixture_done);
-}
-
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_fixture_close(&fx);
-    loop_close(&loop);
-}
-
-TestSuite(history, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(history, .init = case_open, .fini = case_close, .timeout = 60);
 
 /* Somebody writes; commands are not part of what a model sees. */
 static struct request_ids write_in(const char *person, const char *thread, const char *text)
@@ -57,7 +31,7 @@ static struct request_ids write_in(const char *person, const char *thread, const
                                     .metadata = STR("{}"),
                                     .command = *text == '/' };
     store_accept(&fx.store, &op, &rq, &rows);
-    wait_for_op();
+    wait_for(&op);
     cr_assert(store_accepted(&rows, &ids) && ids.fresh);
     return ids;
 }
@@ -73,14 +47,14 @@ static int read_page(const char *person, const char *thread, struct thread_page 
     if (!page.limit) page.limit = 50;
     if (!page.bytes_max) page.bytes_max = 1 << 20;
     store_thread_messages(&fx.store, &op, &t, &page, &rows);
-    wait_for_op();
+    wait_for(&op);
     return rows.n;
 }
 
 static int list_threads(const char *person)
 {
     store_threads(&fx.store, &op, STR("web"), str_of(person), 10, &rows);
-    wait_for_op();
+    wait_for(&op);
     return rows.n;
 }
 
@@ -101,10 +75,10 @@ Test(history, lists_what_is_the_persons_own)
 
     const struct thread t1 = thread_of("anna", "t1"), t2 = thread_of("anna", "t2");
     store_thread_pin(&fx.store, &op, &t1, true, &rows);
-    wait_for_op();
+    wait_for(&op);
     cr_assert_eq(rows.n_affected, 1);
     store_thread_rename(&fx.store, &op, &t2, STR("A title"), &rows);
-    wait_for_op();
+    wait_for(&op);
     list_threads("anna");
     expect(0, 0, "t1");
     expect(0, 1, "");
@@ -115,9 +89,9 @@ Test(history, lists_what_is_the_persons_own)
     cr_assert_gt(pg_rows_i64(&rows, 1, 3), INT64_C(1500000000000));
 
     store_thread_rename(&fx.store, &op, &t2, STR_NONE, &rows);
-    wait_for_op();
+    wait_for(&op);
     store_thread_hide(&fx.store, &op, &t1, &rows);
-    wait_for_op();
+    wait_for(&op);
     cr_assert_eq(list_threads("anna"), 1);
     expect(0, 1, "");
 }
@@ -127,7 +101,7 @@ Test(history, changes_nothing_of_others)
     write_in("anna", "t1", "hers");
     const struct thread foreign = thread_of("bert", "t1");
     store_thread_hide(&fx.store, &op, &foreign, &rows);
-    wait_for_op();
+    wait_for(&op);
     cr_assert_eq(rows.n_affected, 0);
     cr_assert_eq(list_threads("anna"), 1);
     cr_assert_eq(read_page("bert", "t1", (struct thread_page){ .limit = 0 }), 0);
@@ -181,10 +155,10 @@ Test(history, knows_what_is_open)
     struct claimed c;
     static const struct uuid nil;
     store_claim(&fx.store, &op, first.conversation, nil, STR("me"), 1000, &rows);
-    wait_for_op();
+    wait_for(&op);
     cr_assert(store_claimed(&rows, &c));
     store_thread_open(&fx.store, &op, &t, &rows);
-    wait_for_op();
+    wait_for(&op);
     cr_assert_eq(rows.n, 2);
     struct uuid request = pg_rows_uuid(&rows, 0, 0), message = pg_rows_uuid(&rows, 1, 1);
     cr_assert(uuid_eq(&request, &first.request) && uuid_eq(&message, &second.message));

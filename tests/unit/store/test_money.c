@@ -3,41 +3,13 @@
 #include "core/store/people.h"
 #include "core/store/person.h"
 #include "core/store/price.h"
-#include "core/store/request.h"
-#include "tests/support/store_fixture.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
 
 #define CENT    INT64_C(10000000) /* nano */
 #define AT_ONCE 20
 
-static struct store_fixture fx;
-static struct loop loop;
-static struct op op;
-static struct pg_rows rows;
-
-static void wait_for(struct op *o)
-{
-    cr_assert_eq(store_fixture_wait(o), ERR_NONE, "%s", o->err.msg);
-}
-
-static void setup(void)
-{
-    loop_open(&loop);
-    store_fixture_open(&fx, &loop);
-    op_init(&op, &loop, store_fixture_done);
-}
-
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_fixture_close(&fx);
-    loop_close(&loop);
-}
-
-TestSuite(money, .init = setup, .fini = teardown, .timeout = 60);
-
-#define SQL(text) pg_server_sql(&fx.server, text)
+TestSuite(money, .init = case_open, .fini = case_close, .timeout = 60);
 
 /* A dollar a day for me, three for all. */
 static const struct budget_rows mine = { { "{\"person:me\",all}", 17 },

@@ -4,55 +4,22 @@
 #include "core/store/delivery.h"
 #include "core/store/lease.h"
 #include "core/store/people.h"
-#include "core/store/request.h"
 #include "core/store/response.h"
-#include "tests/support/store_fixture.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
-
-static struct store_fixture fx;
-static struct loop loop;
-static struct op op;
-static struct pg_rows rows;
 
 static void setup(void)
 {
-    loop_open(&loop);
-    store_fixture_open(&fx, &loop);
-    op_init(&op, &loop, store_fixture_done);
+    case_open();
     cr_assert_eq(fx.report.n_applied, fx.report.n_known);
     cr_assert_gt(fx.report.n_known, 0);
 }
 
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_fixture_close(&fx);
-    loop_close(&loop);
-}
-
-TestSuite(store, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(store, .init = setup, .fini = case_close, .timeout = 60);
 
 #define OWNER_A STR("a")
 #define OWNER_B STR("b")
 static const struct uuid nil;
-
-static struct request_new message(const char *event, const char *place)
-{
-    return (struct request_new){ .request = uuid_v7(),
-                                 .message = uuid_v7(),
-                                 .user = uuid_v7(),
-                                 .conversation = uuid_v7(),
-                                 .channel_type = STR("telegram"),
-                                 .channel = STR("bot"),
-                                 .event = str_of(event),
-                                 .place = str_of(place),
-                                 .from = STR("p1"),
-                                 .username = STR("anna"),
-                                 .platform_message = str_of(event),
-                                 .query = STR("What is it?"),
-                                 .metadata = STR("{\"direct\": true}") };
-}
 
 static struct request_ids take_in(const char *event, const char *place)
 {

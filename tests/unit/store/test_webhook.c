@@ -1,41 +1,15 @@
 /* Events and what is to be sent about them, against a real PostgreSQL. */
 #include "core/store/delivery.h"
-#include "core/store/request.h"
 #include "core/store/webhook.h"
-#include "tests/support/store_fixture.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
 
 #define LEASE_MS 60000
 
-static struct store_fixture fx;
-static struct loop loop;
-static struct op op;
-static struct pg_rows rows;
 static const struct uuid nil;
 
-static void wait_for(struct op *o)
-{
-    cr_assert_eq(store_fixture_wait(o), ERR_NONE, "%s", o->err.msg);
-}
+TestSuite(webhook, .init = case_open, .fini = case_close, .timeout = 60);
 
-static void setup(void)
-{
-    loop_open(&loop);
-    store_fixture_open(&fx, &loop);
-    op_init(&op, &loop, store_fixture_done);
-}
-
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_fixture_close(&fx);
-    loop_close(&loop);
-}
-
-TestSuite(webhook, .init = setup, .fini = teardown, .timeout = 60);
-
-#define SQL(text)        pg_server_sql(&fx.server, text)
 #define expect(sql, ...) expect_sql(sql, __VA_ARGS__, __LINE__)
 
 static void expect_sql(const char *sql, const char *wanted, int line)
@@ -57,19 +31,8 @@ static void subscribe(const char *name, const char *members)
 
 static struct claimed take_in(const char *event, const char *query)
 {
-    struct request_new rq = { .request = uuid_v7(),
-                              .message = uuid_v7(),
-                              .user = uuid_v7(),
-                              .conversation = uuid_v7(),
-                              .channel_type = STR("telegram"),
-                              .channel = STR("bot"),
-                              .event = str_of(event),
-                              .place = STR("here"),
-                              .from = STR("p1"),
-                              .username = STR("anna"),
-                              .platform_message = str_of(event),
-                              .query = str_of(query),
-                              .metadata = STR("{\"direct\": true}") };
+    struct request_new rq = message(event, "here");
+    rq.query = str_of(query);
     struct claimed c = { .attempt = 0 };
     store_accept(&fx.store, &op, &rq, &rows);
     wait_for(&op);
