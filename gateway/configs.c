@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define LOAD_MS     60000
 #define CONTENT_MAX ((size_t)64 << 20) /* more than the API takes */
 #define ENTRIES_MAX 100                /* models, routes and budgets have limits below it */
 
@@ -332,17 +331,8 @@ static void look(struct watch *w)
 static void seen(struct watch *w)
 {
     struct configs *c = container_of(w, struct configs, watch);
-    struct op *loader = c->loader;
-    c->loader = NULL;
-    if (w->op.err.kind)
-        log_debug("configs", "not looked at", "why=%s", log_quote(str_of(w->op.err.msg)));
-    else if (c->rows.n > 0)
-        read_rows(c);
+    if (c->rows.n > 0) read_rows(c);
     pg_rows_done(&c->rows);
-    if (loader && w->op.err.kind)
-        op_fail(loader, &w->op.err);
-    else if (loader)
-        op_finish(loader);
 }
 
 /* ---- public ---- */
@@ -350,7 +340,7 @@ static void seen(struct watch *w)
 void configs_open(struct configs *c, struct app *app)
 {
     *c = (struct configs){ .app = app,
-                           .watch = { .look = look, .seen = seen },
+                           .watch = { .name = "configs", .look = look, .seen = seen },
                            .file = app->settings,
                            .revision = mem_dup(STR_NONE) };
     for (int i = 0; i < CONFIG_TYPES; i++) c->refused[i].version = -1;
@@ -361,7 +351,6 @@ void configs_close(struct configs *c)
 {
     watch_stop(&c->watch);
     pg_rows_done(&c->rows);
-    if (c->loader) op_cancel(c->loader);
     for (int i = 0; i < CONFIG_TYPES; i++) free(c->layers[i].content);
     free(c->revision);
     c->app->configs = NULL;
@@ -376,19 +365,10 @@ void configs_free(struct configs *c)
     }
 }
 
-static void load_drop(struct op *op)
-{
-    ((struct configs *)op->impl)->loader = NULL;
-}
-
-static const struct op_kind load_kind = { "configs.load", load_drop };
-
 void configs_load(struct configs *c, struct op *op)
 {
-    op_begin(op, &load_kind, c, LOAD_MS);
-    c->loader = op;
-    if (!c->watch.redis) watch_start(&c->watch, c->app->redis, CONFIGS_PUSH, WATCH_EVERY_MS);
-    watch_look(&c->watch);
+    watch_start(&c->watch, c->app->redis, CONFIGS_PUSH, WATCH_EVERY_MS);
+    watch_load(&c->watch, op);
 }
 
 enum err_kind configs_reload(struct configs *c, const struct settings *file, struct err *why)

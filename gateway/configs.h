@@ -38,7 +38,6 @@ struct configs {
     char *revision;           /* that was looked at last */
     bool anew;                /* look at it once more */
     struct config_kept *kept; /* strings that turns may still read */
-    struct op *loader;        /* of configs_load */
     char label[160];          /* JSON: which versions are in force, for receipts */
 };
 

@@ -79,5 +79,6 @@ void json_put_raw(struct json_out *o, struct str json); /* already JSON */
 
 /* key and value in one call */
 void json_field_str(struct json_out *o, const char *key, struct str v);
+void json_field_str_or_null(struct json_out *o, const char *key, struct str v); /* null: "" */
 void json_field_i64(struct json_out *o, const char *key, int64_t v);
 void json_field_bool(struct json_out *o, const char *key, bool v);

@@ -132,6 +132,15 @@ void json_field_str(struct json_out *o, const char *key, struct str v)
     json_put_str(o, v);
 }
 
+void json_field_str_or_null(struct json_out *o, const char *key, struct str v)
+{
+    json_key(o, key);
+    if (v.n)
+        json_put_str(o, v);
+    else
+        json_put_null(o);
+}
+
 void json_field_i64(struct json_out *o, const char *key, int64_t v)
 {
     json_key(o, key);

@@ -7,6 +7,7 @@
 #include "core/chat/bill.h"
 #include "core/chat/keeper.h"
 #include "core/chat/prompt.h"
+#include "core/chat/question.h"
 #include "core/chat/turn.h"
 #include "core/model/prices.h"
 #include "core/store/budget.h"
@@ -175,7 +176,7 @@ static int64_t longest_answer(const struct model *m, int64_t prompt)
 
 static int64_t estimate_of(struct turn *t, const struct model *m, struct str so_far)
 {
-    int64_t prompt = tokens_of_ask(turn_draft(t, m, so_far));
+    int64_t prompt = tokens_of_ask(question_draft(t, m, so_far));
     return price_estimate(models_price(t->models, m), prompt, longest_answer(m, prompt));
 }
 
@@ -296,8 +297,9 @@ void budget_asked(struct turn *t, const struct model *m)
 
 /* ---- after it ---- */
 
-enum flow_rc budget_settle(struct turn *t)
+enum flow_rc budget_settle(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     if (uuid_is_nil(&t->reservation)) return FLOW_NEXT;
     store_budget_settle(t->chat->store, &t->flow.op, t->reservation, &t->budget, bill_sum(t),
                         &t->rows);
@@ -327,11 +329,20 @@ static void alert(struct turn *t, int i)
                                 used_up ? "used up" : "nearly used up", spent.text, limit.text);
 }
 
-void budget_settled(struct turn *t)
+enum flow_rc budget_settled(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     for (int i = 0; i < t->rows.n; i++) alert(t, i);
     t->reservation = (struct uuid){ .b = { 0 } };
     t->asked_noted = false;
+    return FLOW_NEXT;
+}
+
+enum flow_rc budget_not_settled(struct flow *f)
+{
+    log_warn("budget", "not settled", "turn=%s why=%s", turn_of(f)->id,
+             log_quote(str_of(f->op.err.msg)));
+    return FLOW_NEXT;
 }
 
 /* ---- /budget ---- */

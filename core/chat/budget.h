@@ -50,13 +50,15 @@ enum flow_rc budget_more(struct turn *t, struct op *op, struct str so_far,
                          struct pg_rows *rows);
 /* A model is asked: noted in the background, once. */
 void budget_asked(struct turn *t, const struct model *m);
-/* After the question: what it cost takes the place of what was set aside. */
-enum flow_rc budget_settle(struct turn *t);
-/* That failed; the reply is kept now, and PostgreSQL there again. */
-void budget_settle_late(struct turn *t);
+/* The step after the question: what it cost takes the place of what was set aside. */
+enum flow_rc budget_settle(struct flow *f);
 /* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,
  * in the log. */
-void budget_settled(struct turn *t);
+enum flow_rc budget_settled(struct flow *f);
+/* That is for budget_settle_late then: an answer is not held back for it. */
+enum flow_rc budget_not_settled(struct flow *f);
+/* The reply is kept now, and PostgreSQL there again. */
+void budget_settle_late(struct turn *t);
 
 /* For /budget. */
 enum flow_rc budget_view(struct turn *t);

@@ -70,8 +70,9 @@ static void on_piece(void *ctx, struct str piece)
     (void)ctx, (void)piece;
 }
 
-enum flow_rc compact_start(struct turn *t)
+enum flow_rc compact_start(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     size_t first = uncovered(t), n = due(t, first);
     if (!is_wanted(t) || t->request.summary_off || n == 0) return FLOW_NEXT;
     struct str said = transcript(t, first, n);
@@ -86,33 +87,45 @@ enum flow_rc compact_start(struct turn *t)
     return FLOW_WAIT;
 }
 
-void compact_written(struct turn *t)
+enum flow_rc compact_written(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     bill_add_answer(t, turn_route(t)->v[0], &t->summary);
     struct str text = str_trim(buf_str(&t->summary.text));
     if (t->summary.finish == MODEL_CUT || !text.n) {
         t->compacting = 0;
-        return;
+        return FLOW_NEXT;
     }
     t->request.summary = arena_dup(&t->arena, text);
     t->request.summary_until = t->compacting;
+    return FLOW_NEXT;
 }
 
-void compact_failed(struct turn *t)
+enum flow_rc compact_failed(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     log_warn("turn", "not summarised, the older part is left out", "turn=%s why=%s", t->id,
              log_quote(str_of(t->flow.op.err.msg)));
     bill_add_answer(t, turn_route(t)->v[0], &t->summary);
     t->compacting = 0;
+    return FLOW_NEXT;
 }
 
-enum flow_rc compact_keep(struct turn *t)
+enum flow_rc compact_keep(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     if (!t->compacting) return FLOW_NEXT;
     metric_add(&m_compactions, 1);
     store_compact(t->chat->store, &t->flow.op, t->request.conversation, t->compacting,
                   t->request.summary);
     return FLOW_WAIT;
+}
+
+enum flow_rc compact_not_kept(struct flow *f)
+{
+    log_warn("turn", "summary not kept", "turn=%s why=%s", turn_of(f)->id,
+             log_quote(str_of(f->op.err.msg)));
+    return FLOW_NEXT; /* the next turn makes another */
 }
 
 /* ---- commands ---- */

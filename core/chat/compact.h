@@ -10,10 +10,11 @@
 struct turn;
 
 /* Steps of the turn. FLOW_NEXT: it has not outgrown anything. */
-enum flow_rc compact_start(struct turn *t); /* ask for the summary */
-void compact_written(struct turn *t);       /* it is there */
-void compact_failed(struct turn *t);        /* it is not: the older part is left out, as without */
-enum flow_rc compact_keep(struct turn *t);  /* for the turns to come */
+enum flow_rc compact_start(struct flow *f);    /* ask for the summary */
+enum flow_rc compact_written(struct flow *f);  /* it is there */
+enum flow_rc compact_failed(struct flow *f);   /* it is not: the older part is left out */
+enum flow_rc compact_keep(struct flow *f);     /* for the turns to come */
+enum flow_rc compact_not_kept(struct flow *f); /* it stands for this answer all the same */
 
 /* For commands. */
 enum flow_rc undo_run(struct turn *t, struct str args);

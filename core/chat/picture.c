@@ -170,8 +170,9 @@ static enum flow_rc leave_out(struct turn *t)
     return FLOW_NEXT;
 }
 
-enum flow_rc pictures_start(struct turn *t)
+enum flow_rc pictures_start(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     size_t n = t->pictures.n;
     if (!n || !anybody_sees(turn_route(t))) return FLOW_NEXT;
     if (!switch_on(t, FLAG_PICTURES)) return leave_out(t);
@@ -200,12 +201,14 @@ static bool load(struct turn *t, struct model_picture *p)
     return false;
 }
 
-void pictures_loaded(struct turn *t)
+enum flow_rc pictures_loaded(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     size_t n = 0;
     for (size_t i = 0; i < t->pictures.n; i++) {
         struct model_picture p = t->pictures.v[i];
         if (load(t, &p)) t->pictures.v[n++] = p;
     }
     t->pictures.n = n;
+    return FLOW_NEXT;
 }

@@ -10,6 +10,6 @@ struct turn;
  * Get them as data: from PostgreSQL, from the channel, or from a public https address. What cannot
  * be had is named in the question. FLOW_NEXT: there are none, or no model sees.
  */
-enum flow_rc pictures_start(struct turn *t);
+enum flow_rc pictures_start(struct flow *f);
 /* What was loaded becomes the question's pictures; the others are left out. */
-void pictures_loaded(struct turn *t);
+enum flow_rc pictures_loaded(struct flow *f);

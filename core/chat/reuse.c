@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/metric.h"
 #include "core/chat/keeper.h"
+#include "core/chat/question.h"
 #include "core/chat/turn.h"
 #include "core/net/sign.h"
 #include "core/store/response.h"
@@ -131,12 +132,13 @@ static void find_key(struct turn *t, int scope)
 {
     char key[REUSE_KEY_MAX];
     const struct model *m = turn_route(t)->v[0];
-    if (reuse_key(m, turn_draft(t, m, STR_NONE), scope_of(t, scope), key))
+    if (reuse_key(m, question_draft(t, m, STR_NONE), scope_of(t, scope), key))
         t->reuse = (struct reuse){ .key = arena_dup(&t->arena, str_of(key)), .model = m };
 }
 
-enum flow_rc reuse_start(struct turn *t)
+enum flow_rc reuse_start(struct flow *f)
 {
+    struct turn *t = turn_of(f);
     t->reuse = (struct reuse){ .model = NULL };
     int scope = whose(t);
     if (scope == REUSE_OFF || t->stop != TURN_GOES_ON) return FLOW_NEXT;

@@ -33,7 +33,7 @@ bool reuse_key(const struct model *m, const struct model_ask *ask, struct str sc
 struct turn;
 
 /* A step of the turn, before anything is paid: look it up. */
-enum flow_rc reuse_start(struct turn *t);
+enum flow_rc reuse_start(struct flow *f);
 /* True: the turn's reply is what was found. */
 bool reuse_found(struct turn *t);
 /* After the reply is kept: remember a complete answer, in the background. */

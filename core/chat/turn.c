@@ -1,9 +1,10 @@
 /*
  * turn: how one message is answered, from top to bottom.
  *
- * The steps are in the table at the end. A failure that a step can survive (Redis away, a refusing
- * model) becomes a different reply; one that it cannot (PostgreSQL away, lease lost) ends the flow
- * with the request as it is in the database, and the lane, or another process, claims it again.
+ * The steps are in the table at the end. Some are told in files of their own; what decides how the
+ * turn goes on is here. A failure that a step can survive (Redis away, a refusing model) becomes a
+ * different reply; one that it cannot (PostgreSQL away, lease lost) ends the flow with the request
+ * as it is in the database, and the lane, or another process, claims it again.
  */
 #include "core/chat/turn.h"
 #include "core/base/clock.h"
@@ -18,6 +19,7 @@
 #include "core/chat/person.h"
 #include "core/chat/picture.h"
 #include "core/chat/prompt.h"
+#include "core/chat/question.h"
 #include "core/chat/receipt.h"
 #include "core/chat/reuse.h"
 #include "core/chat/trial.h"
@@ -59,11 +61,6 @@ enum {
     METRIC(METRIC_COUNTER, "parley_context_reads_total", "result=\"" result "\"", \
            "Context window reads from Redis")
 static struct metric m_context_hits = READ("hit"), m_context_misses = READ("miss");
-
-static struct turn *of_flow(struct flow *f)
-{
-    return container_of(f, struct turn, flow);
-}
 
 /* ---- what the steps have in common ---- */
 
@@ -133,7 +130,7 @@ static enum flow_rc stopped(struct turn *t)
 
 static enum flow_rc claim_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     store_claim(t->chat->store, &f->op, t->conversation, t->urgent, str_of(t->chat->owner),
                 t->chat->conf.lease_ms, &t->claim_rows);
     return FLOW_WAIT;
@@ -181,7 +178,7 @@ static void question_reset(struct turn *t)
 
 static enum flow_rc claim_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     struct claimed *rq = &t->request;
     if (!store_claimed(&t->claim_rows, rq)) {
         t->done = true; /* answered meanwhile, or another process is at it */
@@ -208,7 +205,7 @@ static enum flow_rc claim_done(struct flow *f)
 /* Two processes reached for one conversation: the index let the other one have it. */
 static enum flow_rc claim_failed(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     t->done = f->op.err.kind == ERR_REFUSED;
     return FLOW_STOP;
 }
@@ -217,7 +214,7 @@ static enum flow_rc claim_failed(struct flow *f)
 
 static enum flow_rc gather_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     bool merge = channel_queue(t->chat, t->channel) != QUEUE_WAIT || (t->lane && t->lane->merge);
     if (!merge || command_find(t->request.query)) return FLOW_NEXT;
     if (t->lane) t->lane->merge = false;
@@ -227,7 +224,7 @@ static enum flow_rc gather_start(struct flow *f)
 
 static enum flow_rc gather_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     question_reset(t); /* the rows have what an interrupted try had merged, too */
     if (t->rows.n == 0) return FLOW_NEXT;
     _cleanup_(buf_done) struct buf text = BUF_INIT((size_t)t->chat->conf.message_max * 8);
@@ -249,7 +246,7 @@ static enum flow_rc gather_done(struct flow *f)
 
 static enum flow_rc command_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     t->command = command_find(t->query);
     if (!t->command) return FLOW_NEXT;
     if (!command_is_kept(t->command) && !switch_on(t, FLAG_SLASH_COMMANDS)) {
@@ -262,7 +259,7 @@ static enum flow_rc command_start(struct flow *f)
 
 static enum flow_rc command_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     if (t->command->done) t->command->done(t);
     return go(t, t->asks ? STEP_ACCESS : STEP_SETTLE);
 }
@@ -287,7 +284,7 @@ static bool is_too_long(const struct turn *t, int64_t max)
 
 static enum flow_rc access_run(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     int64_t max = switch_number_or(t, FLAG_MAX_CONVERSATION_LENGTH, 0);
     if (!switch_on(t, FLAG_ANSWERS)) {
         turn_say(t, "I do not answer questions at the moment. Please ask again later.");
@@ -307,7 +304,7 @@ static enum flow_rc access_run(struct flow *f)
 
 static enum flow_rc access_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     access_refused(t);
     return refuse(t, "refused", "not approved");
 }
@@ -342,7 +339,7 @@ static bool limit_next(struct turn *t, struct rate_ask *ask)
 
 static enum flow_rc limits_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     struct rate_ask ask;
     if (t->request.attempt > 1 ||
         !limit_next(t, &ask)) /* a second attempt was counted by the first */
@@ -353,7 +350,7 @@ static enum flow_rc limits_start(struct flow *f)
 
 static enum flow_rc limits_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     if (t->rate.allowed) return go(t, STEP_LIMITS);
     char wait[CLOCK_SPAN_MAX];
     clock_span(t->rate.retry_after_ms, wait);
@@ -373,7 +370,7 @@ static enum flow_rc limits_done(struct flow *f)
 
 static enum flow_rc context_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     if (t->chat->conf.history_messages == 0) return go(t, STEP_PICTURES); /* each stands alone */
     cache_context_get(t->chat->redis, &f->op, &t->request.conversation,
                       (size_t)t->chat->conf.history_messages, &t->arena, &t->context);
@@ -382,7 +379,7 @@ static enum flow_rc context_start(struct flow *f)
 
 static enum flow_rc context_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     bool current = t->context.n > 0 ? t->context.newest == t->request.message_count
                                     : t->request.message_count == 0;
     metric_add(current ? &m_context_hits : &m_context_misses, 1);
@@ -392,12 +389,12 @@ static enum flow_rc context_done(struct flow *f)
 static enum flow_rc context_failed(struct flow *f)
 {
     metric_add(&m_context_misses, 1);
-    return of_flow(f)->request.message_count == 0 ? go(of_flow(f), STEP_PICTURES) : FLOW_NEXT;
+    return turn_of(f)->request.message_count == 0 ? go(turn_of(f), STEP_PICTURES) : FLOW_NEXT;
 }
 
 static enum flow_rc history_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     store_history(t->chat->store, &f->op, t->request.conversation,
                   t->chat->conf.history_messages / 2, &t->rows);
     return FLOW_WAIT;
@@ -405,82 +402,36 @@ static enum flow_rc history_start(struct flow *f)
 
 static enum flow_rc history_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     prompt_history(&t->arena, &t->rows, t->request.message_count, &t->context);
     cache_context_fill(t->chat->redis, &t->request.conversation, &t->context);
     return FLOW_NEXT;
 }
 
-/* ---- pictures: as the model gets them ---- */
+/* ---- pictures, as the model gets them: picture.c ---- */
 
-static enum flow_rc load_pictures(struct flow *f)
-{
-    return pictures_start(of_flow(f));
-}
-
-static enum flow_rc load_pictures_done(struct flow *f)
-{
-    pictures_loaded(of_flow(f));
-    return FLOW_NEXT;
-}
-
-/* ---- compact: what the conversation has outgrown, in short ---- */
-
-static enum flow_rc compact_begin(struct flow *f)
-{
-    return compact_start(of_flow(f));
-}
-
-static enum flow_rc compact_end(struct flow *f)
-{
-    compact_written(of_flow(f));
-    return FLOW_NEXT;
-}
-
-static enum flow_rc compact_lost(struct flow *f)
-{
-    compact_failed(of_flow(f));
-    return FLOW_NEXT;
-}
-
-static enum flow_rc compacted_start(struct flow *f)
-{
-    return compact_keep(of_flow(f));
-}
-
-/* It stands for this answer all the same; the next turn makes another. */
-static enum flow_rc compacted_failed(struct flow *f)
-{
-    log_warn("turn", "summary not kept", "turn=%s why=%s", of_flow(f)->id,
-             log_quote(str_of(f->op.err.msg)));
-    return FLOW_NEXT;
-}
+/* ---- compact, what the conversation has outgrown, in short: compact.c ---- */
 
 /* ---- reuse: an answer that is kept needs no model and no money ---- */
-
-static enum flow_rc look_up(struct flow *f)
-{
-    return reuse_start(of_flow(f));
-}
 
 /* Also when PostgreSQL was away or slow: the model is asked then. */
 static enum flow_rc looked_up(struct flow *f)
 {
-    return reuse_found(of_flow(f)) ? go(of_flow(f), STEP_SETTLE) : FLOW_NEXT;
+    return reuse_found(turn_of(f)) ? go(turn_of(f), STEP_SETTLE) : FLOW_NEXT;
 }
 
 /* ---- reserve: the money that the answer may cost ---- */
 
 static enum flow_rc reserve_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     enum flow_rc rc = budget_reserve(t);
     return rc == FLOW_STOP ? refuse(t, "refused", "no price") : rc;
 }
 
 static enum flow_rc reserve_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     if (budget_waited(t)) return go(t, STEP_RESERVE);
     return budget_reserved(t) ? FLOW_NEXT : refuse(t, "refused", "budget");
 }
@@ -516,72 +467,10 @@ static void on_restart(void *ctx)
     editor_restart(&((struct turn *)ctx)->editor);
 }
 
-static struct context_read past_of(const struct turn *t)
-{
-    struct context_read past = t->context;
-    if (t->anew && past.n >= 2) past.n -= 2;
-    return past;
-}
-
-/* Up: what is counted for must fit. */
-static int64_t permille_of(const struct counted *c, const struct model *m)
-{
-    return c->by == m ? (c->tokens * 1000 + c->estimated - 1) / c->estimated : 0;
-}
-
-static struct model_ask *question_build(struct turn *t, const struct model *m, struct str so_far)
-{
-    const struct context_read past = past_of(t);
-    const struct prompt_question question = {
-        .query = t->query,
-        .system = t->switched.system_prompt,
-        .pictures = &t->pictures,
-        .so_far = arena_dup(&t->arena, so_far),
-        .summary = t->request.summary,
-        .summary_until = t->request.summary_until,
-        .more = toolbox_messages(t, m),
-        .n_more = t->toolbox.n,
-        .tools_tokens = m->tools ? t->toolbox.tokens : 0,
-        .permille = permille_of(&t->counted, m),
-    };
-    struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
-    ask->tools = t->toolbox.tools;
-    ask->n_tools = m->tools ? t->toolbox.n_tools : 0;
-    return ask;
-}
-
-const struct model_ask *turn_draft(struct turn *t, const struct model *m, struct str so_far)
-{
-    return question_build(t, m, so_far);
-}
-
-const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far)
-{
-    const struct context_read past = past_of(t);
-    struct model_ask *ask = question_build(t, m, so_far);
-    t->model = m;
-    t->history_seen = 0;
-    for (size_t i = 0; i < ask->n_messages; i++)
-        t->history_seen += ask->messages[i].role != MODEL_SYSTEM;
-    t->history_seen -= 1 + t->toolbox.n + (so_far.n ? 2 : 0); /* all but what is asked now */
-    t->history_summarised = 0;
-    for (size_t i = 0; i < past.n && t->request.summary.n; i++)
-        t->history_summarised += past.entries[i].ordinal <= t->request.summary_until;
-    t->history_left_out = past.n - t->history_seen - t->history_summarised;
-    t->question = ask;
-    return ask;
-}
-
-static void on_count(void *ctx, const struct model *m, int64_t tokens)
-{
-    struct turn *t = ctx;
-    t->counted = (struct counted){ m, tokens, tokens_of_ask(t->question) };
-}
-
 static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
 {
     budget_asked(ctx, m);
-    return turn_question(ctx, m, so_far);
+    return question_make(ctx, m, so_far);
 }
 
 static bool reserve_more(void *ctx, struct op *op, struct str so_far, const struct model *beside)
@@ -597,14 +486,14 @@ static bool reserved_more(void *ctx)
 
 static enum flow_rc ask_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     if (t->stop == TURN_STOPPED) return stopped(t);
     t->asked_ms = clock_ms();
     t->model = turn_route(t)->v[0]; /* of whom a failure before the first question is told */
     char user[UUID_TEXT_MAX];
     uuid_text(&t->request.user, user);
     const struct route_asker asker = { .ask = question_for,
-                                       .on_count = on_count,
+                                       .on_count = question_counted,
                                        .on_text = on_piece,
                                        .on_restart = on_restart,
                                        .on_place = on_place,
@@ -653,7 +542,7 @@ static const char *answer_mark(const struct turn *t)
 
 static enum flow_rc ask_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     timer_clear(t->chat->loop, &t->typing);
     bill_add(t);
     if (t->stop == TURN_INTERRUPTED) return ask_anew(t);
@@ -673,7 +562,7 @@ static enum flow_rc ask_done(struct flow *f)
 
 static enum flow_rc ask_failed(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     const struct err *why = &f->op.err;
     timer_clear(t->chat->loop, &t->typing);
     log_warn("turn", "model failed, telling the person",
@@ -708,7 +597,7 @@ static enum flow_rc ask_failed(struct flow *f)
 
 static enum flow_rc settle_start(struct flow *f)
 {
-    return editor_settle(&of_flow(f)->editor, &f->op) ? FLOW_WAIT : FLOW_NEXT;
+    return editor_settle(&turn_of(f)->editor, &f->op) ? FLOW_WAIT : FLOW_NEXT;
 }
 
 static enum flow_rc settle_failed(struct flow *f)
@@ -717,26 +606,7 @@ static enum flow_rc settle_failed(struct flow *f)
     return FLOW_NEXT;
 }
 
-/* ---- charge: what it cost takes the place of what was reserved ---- */
-
-static enum flow_rc charge_start(struct flow *f)
-{
-    return budget_settle(of_flow(f));
-}
-
-static enum flow_rc charge_done(struct flow *f)
-{
-    budget_settled(of_flow(f));
-    return FLOW_NEXT;
-}
-
-/* Settled after the reply is kept; an answer is not held back for that. */
-static enum flow_rc charge_failed(struct flow *f)
-{
-    log_warn("budget", "not settled", "turn=%s why=%s", of_flow(f)->id,
-             log_quote(str_of(f->op.err.msg)));
-    return FLOW_NEXT;
-}
+/* ---- charge, what it cost in the place of what was reserved: budget.c ---- */
 
 /* ---- keep: reply, usage and deliveries in one commit, before the final text is sent ---- */
 
@@ -750,7 +620,7 @@ static void reply_prepare(struct turn *t)
 
 static enum flow_rc keep_start(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     if (!t->prepared) reply_prepare(t);
     const struct model_usage *usage = &t->answer.usage;
     bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0 || t->reuse.made_at.n;
@@ -792,7 +662,7 @@ static void context_grew(struct turn *t)
 
 static enum flow_rc keep_done(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     /* Kept by a try whose outcome got lost, or our lease has passed on: the next claim tells. */
     if (t->rows.n == 0) {
         err_set(&f->err, ERR_CANCELLED, "the lease was lost, or it is kept already");
@@ -812,7 +682,7 @@ static enum flow_rc keep_done(struct flow *f)
 /* PostgreSQL away: the answer waits here. What was kept after all is not kept twice. */
 static enum flow_rc keep_failed(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     if (store_refused(&f->op.err)) return FLOW_STOP;
     log_warn("turn", "reply not kept yet, trying again", "turn=%s text=%s", t->id,
              log_quote(str_of(f->op.err.msg)));
@@ -827,20 +697,20 @@ static enum flow_rc keep_wait_start(struct flow *f)
 
 static enum flow_rc keep_wait_done(struct flow *f)
 {
-    return go(of_flow(f), STEP_KEEP);
+    return go(turn_of(f), STEP_KEEP);
 }
 
 /* ---- deliver: a child flow, delivery.c ---- */
 
 static enum flow_rc deliver_start(struct flow *f)
 {
-    flow_call(f, &of_flow(f)->delivery.flow, &delivery_flow);
+    flow_call(f, &turn_of(f)->delivery.flow, &delivery_flow);
     return FLOW_WAIT;
 }
 
 static enum flow_rc deliver_done(struct flow *f)
 {
-    of_flow(f)->done = true;
+    turn_of(f)->done = true;
     return FLOW_STOP;
 }
 
@@ -848,7 +718,7 @@ static enum flow_rc deliver_done(struct flow *f)
 
 static void turn_end(struct flow *f)
 {
-    struct turn *t = of_flow(f);
+    struct turn *t = turn_of(f);
     bool claimed = t->request.attempt > 0;
     if (claimed && t->channel) turn_log(t);
     if (claimed && !t->done) keeper_requeue(t->chat, t->request.request, t->request.attempt);
@@ -874,14 +744,14 @@ static const struct flow_step turn_steps[] = {
     [STEP_LIMITS] = { "limits", limits_start, limits_done, NULL },
     [STEP_CONTEXT] = { "context", context_start, context_done, context_failed },
     [STEP_HISTORY] = { "history", history_start, history_done, NULL },
-    [STEP_PICTURES] = { "pictures", load_pictures, load_pictures_done, NULL },
-    [STEP_COMPACT] = { "compact", compact_begin, compact_end, compact_lost },
-    [STEP_COMPACTED] = { "compacted", compacted_start, NULL, compacted_failed },
-    [STEP_REUSE] = { "reuse", look_up, looked_up, looked_up },
+    [STEP_PICTURES] = { "pictures", pictures_start, pictures_loaded, NULL },
+    [STEP_COMPACT] = { "compact", compact_start, compact_written, compact_failed },
+    [STEP_COMPACTED] = { "compacted", compact_keep, NULL, compact_not_kept },
+    [STEP_REUSE] = { "reuse", reuse_start, looked_up, looked_up },
     [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },
-    [STEP_CHARGE] = { "charge", charge_start, charge_done, charge_failed },
+    [STEP_CHARGE] = { "charge", budget_settle, budget_settled, budget_not_settled },
     [STEP_KEEP] = { "keep", keep_start, keep_done, keep_failed },
     [STEP_DELIVER] = { "deliver", deliver_start, deliver_done, NULL },
     [STEP_KEEP_WAIT] = { "keep_wait", keep_wait_start, keep_wait_done, NULL },

@@ -111,6 +111,12 @@ struct turn {
     bool more; /* another one waits behind it */
 };
 
+/* For steps that are in files of their own. */
+static inline struct turn *turn_of(struct flow *f)
+{
+    return container_of(f, struct turn, flow);
+}
+
 /* urgent: nil, or the one request to run beside the conversation's lane (then lane is NULL). */
 void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent);
 
@@ -132,11 +138,6 @@ void turn_say(struct turn *t, const char *fmt, ...) __attribute__((format(printf
 
 /* Who answers here: the conversation's choice, the person's, the channel's, the process's. */
 const struct route *turn_route(const struct turn *t);
-
-/* The question as a model can take it. so_far: half an answer to go on with; "" = none. */
-const struct model_ask *turn_question(struct turn *t, const struct model *m, struct str so_far);
-/* The same for who only wants to know what it would be: the model is not asked it. */
-const struct model_ask *turn_draft(struct turn *t, const struct model *m, struct str so_far);
 
 /* Its line in the log, and its metrics. From the turn's end. */
 void turn_log(const struct turn *t);

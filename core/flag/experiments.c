@@ -1,30 +1,19 @@
-/*
- * experiments: see experiments.h. One question to PostgreSQL at a time: what runs, then, when it
- * was time for it, whether one is to be ended.
- */
+/* experiments: see experiments.h. */
 #include "core/flag/experiments.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/cache/ab_test.h"
-#include "core/net/redis.h"
+#include "core/cache/watch.h"
 #include "core/store/experiment.h"
 
-#define POLL_MS  5000
-#define START_MS 60000
-
 struct experiments {
-    struct loop *loop;
     struct store *store;
     struct redis *redis;
     struct experiment_set set;
-    struct op op, guard;
-    struct op *starting; /* the caller's, of experiments_start; NULL = done */
+    struct watch watch;
+    struct op guard;
     struct pg_rows rows, ended;
-    struct timer poll;
-    struct redis_sub pushes;
-    bool again;   /* changed while it was being asked for */
-    bool failing; /* said so */
 };
 
 static struct metric m_running = METRIC(METRIC_GAUGE, "parley_experiments_running", "",
@@ -34,21 +23,6 @@ static struct metric m_ended =
            "Experiments that were ended because a variant was clearly worse.");
 
 /* ---- loading ---- */
-
-static void ask(struct experiments *x)
-{
-    x->again = false;
-    timer_clear(x->loop, &x->poll);
-    store_experiments(x->store, &x->op, &x->rows);
-}
-
-static void rest(struct experiments *x)
-{
-    if (x->again)
-        ask(x);
-    else
-        timer_set(x->loop, &x->poll, POLL_MS);
-}
 
 static void take_row(struct experiments *x, int i)
 {
@@ -81,29 +55,6 @@ static void take_rows(struct experiments *x)
     pg_rows_done(&x->rows);
 }
 
-static void on_rows(struct op *op)
-{
-    struct experiments *x = container_of(op, struct experiments, op);
-    struct op *starting = x->starting;
-    bool failed = op->err.kind != ERR_NONE;
-    x->starting = NULL;
-    if (failed && starting) {
-        op_fail(starting, &op->err);
-        return;
-    }
-    if (failed && !x->failing)
-        log_warn("experiments", "not looked at, what is known goes on", "text=%s",
-                 log_quote(str_of(op->err.msg)));
-    x->failing = failed;
-    if (!failed) take_rows(x);
-    if (starting) {
-        redis_unsubscribe(x->redis, &x->pushes); /* of an earlier start */
-        redis_subscribe(x->redis, &x->pushes);
-        op_finish(starting);
-    }
-    rest(x);
-}
-
 /* ---- the stop rule ---- */
 
 static void on_guard(struct op *op)
@@ -119,78 +70,54 @@ static void on_guard(struct op *op)
                  STR_ARG(pg_rows_str(&x->ended, i, 1)), log_quote(pg_rows_str(&x->ended, i, 2)));
         redis_publish(x->redis, EXPERIMENTS_CHANNEL, pg_rows_str(&x->ended, i, 0));
     }
+    bool ended = x->ended.n > 0;
     pg_rows_done(&x->ended);
-    ask(x);
+    if (ended) watch_look(&x->watch); /* Redis may be away */
 }
 
-static void on_poll(struct timer *timer)
+/* ---- looking ---- */
+
+static void look(struct watch *w)
 {
-    struct experiments *x = container_of(timer, struct experiments, poll);
-    if (x->set.n)
+    struct experiments *x = container_of(w, struct experiments, watch);
+    store_experiments(x->store, &w->op, &x->rows);
+}
+
+/* Every five seconds, but not at each push: whether one is to be ended. */
+static void seen(struct watch *w)
+{
+    struct experiments *x = container_of(w, struct experiments, watch);
+    take_rows(x);
+    if (x->set.n && !w->told && !op_busy(&x->guard))
         store_experiments_guard(x->store, &x->guard, &x->ended);
-    else
-        ask(x);
 }
 
-/* Also after each (re)connect: something may have been said meanwhile, and Redis may be empty. */
-static void on_push(struct redis_sub *sub, struct str payload)
-{
-    struct experiments *x = container_of(sub, struct experiments, pushes);
-    (void)payload;
-    if (op_busy(&x->guard)) return; /* it is asked for after that */
-    if (op_busy(&x->op))
-        x->again = true;
-    else
-        ask(x);
-}
-
-/* ---- life ---- */
+/* ---- public ---- */
 
 struct experiments *experiments_open(struct loop *loop, struct store *store, struct redis *redis)
 {
     struct experiments *x = mem_new(struct experiments);
-    x->loop = loop;
     x->store = store;
     x->redis = redis;
-    x->poll.fire = on_poll;
-    x->pushes = (struct redis_sub){ .channel = EXPERIMENTS_CHANNEL, .on_message = on_push };
-    list_init(&x->pushes.link);
+    x->watch = (struct watch){ .name = "experiments", .look = look, .seen = seen };
     arena_init(&x->set.arena);
-    op_init(&x->op, loop, on_rows);
     op_init(&x->guard, loop, on_guard);
     return x;
 }
 
-static void stop(struct experiments *x)
-{
-    x->starting = NULL;
-    timer_clear(x->loop, &x->poll);
-    op_cancel(&x->op);
-    op_cancel(&x->guard);
-    pg_rows_done(&x->rows);
-    pg_rows_done(&x->ended);
-}
-
-static void start_drop(struct op *op)
-{
-    stop(op->impl);
-}
-
-static const struct op_kind start_kind = { "experiments.start", start_drop };
-
 void experiments_start(struct experiments *x, struct op *op)
 {
-    stop(x);
-    x->starting = op;
-    op_begin(op, &start_kind, x, START_MS);
-    ask(x);
+    watch_start(&x->watch, x->redis, EXPERIMENTS_CHANNEL, WATCH_EVERY_MS);
+    watch_load(&x->watch, op);
 }
 
 void experiments_close(struct experiments *x)
 {
     if (!x) return;
-    redis_unsubscribe(x->redis, &x->pushes);
-    stop(x);
+    watch_stop(&x->watch);
+    op_cancel(&x->guard);
+    pg_rows_done(&x->rows);
+    pg_rows_done(&x->ended);
     arena_done(&x->set.arena);
     free(x);
 }

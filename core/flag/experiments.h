@@ -21,7 +21,7 @@ struct experiments *experiments_open(struct loop *loop, struct store *store, str
 /*
  * The tables are there: load what runs; from then on it keeps itself up to date. May be repeated.
  * op      as pg_query
- * Cancel: the rest is given up.
+ * Cancel: nobody waits any more; it goes on keeping itself up to date.
  */
 void experiments_start(struct experiments *x, struct op *op);
 void experiments_close(struct experiments *x); /* NULL is fine */

@@ -1,6 +1,6 @@
 /*
- * flags: see flags.h. One question to PostgreSQL at a time; a change that is told while one is
- * under way is asked for once more. A long answer is read on another thread.
+ * flags: see flags.h. Before the first look the registry is written. A long answer is read on
+ * another thread.
  */
 #include "core/flag/flags.h"
 #include "core/base/clock.h"
@@ -9,15 +9,15 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/cache/feature.h"
+#include "core/cache/watch.h"
 #include "core/flag/rule.h"
 #include "core/loop/work.h"
 #include "core/loop/work_json.h"
 #include "core/store/flag.h"
 #include <inttypes.h>
 
-#define POLL_MS      5000
+#define LOOK_MS      60000
 #define READ_MS      60000
-#define START_MS     60000
 #define REGISTRY_MAX 65536
 #define HASHES_MAX   ((size_t)1024 * 1024)
 
@@ -31,21 +31,15 @@ struct reading {
 
 struct live {
     struct flags flags; /* what look-ups see; table NULL: nothing is set */
-    struct loop *loop;
     struct store *store;
     struct redis *redis;
     int64_t revision; /* 0: nothing is known */
-    struct op op, work;
-    struct op *starting; /* the caller's, of flags_start; NULL = done */
+    struct watch watch;
+    struct op op, work; /* of the look under way */
     struct pg_rows rows;
     struct reading *reading;
-    struct timer poll;
-    struct redis_sub pushes;
-    struct buf registry; /* JSON, for the database */
-    bool again;          /* changed while it was being asked for */
-    bool told;           /* this look is because somebody said so */
-    bool failing;        /* said so */
-    bool registering;    /* the op under way is not for what is set */
+    struct buf registry; /* JSON, on its way to the database */
+    bool registered;
 };
 
 static struct metric m_revision = METRIC(METRIC_GAUGE, "parley_flags_revision", "",
@@ -118,130 +112,7 @@ static void write_hashes(struct live *f)
                            buf_str(&b));
 }
 
-/* ---- loading ---- */
-
-static void reading_free(void *arg)
-{
-    struct reading *r = arg;
-    buf_done(&r->text);
-    flag_table_free(r->table);
-    free(r);
-}
-
-static void ask(struct live *f, bool told)
-{
-    f->again = false;
-    f->told = told;
-    timer_clear(f->loop, &f->poll);
-    store_flags(f->store, &f->op, f->revision, &f->rows);
-}
-
-/* It is through, well or not: when to ask again. */
-static void rest(struct live *f, const struct err *why)
-{
-    struct op *starting = f->starting;
-    bool failed = why && why->kind;
-    f->starting = NULL;
-    if (starting && failed) {
-        op_fail(starting, why);
-        return;
-    }
-    if (failed && !f->failing)
-        log_warn("flags", "not looked at, what is known stays in force", "text=%s",
-                 log_quote(str_of(why->msg)));
-    f->failing = failed;
-    if (starting) {
-        redis_subscribe(f->redis, &f->pushes);
-        op_finish(starting);
-    }
-    if (f->flags.table) write_hashes(f);
-    if (f->again && !failed)
-        ask(f, true);
-    else
-        timer_set(f->loop, &f->poll, POLL_MS);
-}
-
-static void take_table(struct live *f)
-{
-    struct reading *r = f->reading;
-    struct err why = r->why;
-    if (r->table) {
-        flag_table_free(f->flags.table);
-        f->flags.table = r->table;
-        f->revision = r->revision;
-        r->table = NULL;
-        metric_set(&m_revision, (double)f->revision);
-        log_info("flags", "loaded", "revision=%" PRId64 " ignored=%u", f->revision,
-                 f->flags.table->n_ignored);
-    }
-    f->reading = NULL;
-    reading_free(r);
-    rest(f, &why);
-}
-
-static void read_table(void *arg)
-{
-    struct reading *r = arg;
-    r->table = flag_table_parse(buf_str(&r->text), &r->why);
-}
-
-static void on_read(struct op *op)
-{
-    struct live *f = container_of(op, struct live, work);
-    if (op->err.kind == ERR_NONE) {
-        take_table(f);
-        return;
-    }
-    if (op->err.kind != ERR_TIMEOUT) reading_free(f->reading); /* else it is freed by the thread */
-    f->reading = NULL;
-    rest(f, &op->err);
-}
-
-static void on_rows(struct op *op)
-{
-    struct live *f = container_of(op, struct live, op);
-    if (f->registering && op->err.kind == ERR_NONE) {
-        f->registering = false;
-        ask(f, false);
-        return;
-    }
-    if (op->err.kind || f->rows.n == 0 || pg_rows_null(&f->rows, 0, 1)) {
-        pg_rows_done(&f->rows);
-        rest(f, &op->err);
-        return;
-    }
-    struct str text = pg_rows_str(&f->rows, 0, 1);
-    struct reading *r = f->reading = mem_new(struct reading);
-    r->revision = pg_rows_i64(&f->rows, 0, 0);
-    buf_init(&r->text, text.n + 1);
-    buf_add(&r->text, text);
-    pg_rows_done(&f->rows);
-    metric_add(f->told ? &m_pushed : &m_polled, 1);
-    if (r->text.n >= WORK_JSON_BYTES) {
-        work_run(&f->work, read_table, r, reading_free, READ_MS);
-    } else {
-        read_table(r);
-        take_table(f);
-    }
-}
-
-static void on_poll(struct timer *timer)
-{
-    ask(container_of(timer, struct live, poll), false);
-}
-
-/* Also after each (re)connect: something may have been said meanwhile. */
-static void on_push(struct redis_sub *sub, struct str payload)
-{
-    struct live *f = container_of(sub, struct live, pushes);
-    (void)payload;
-    if (op_busy(&f->op) || op_busy(&f->work))
-        f->again = true;
-    else
-        ask(f, true);
-}
-
-/* ---- registering ---- */
+/* ---- the registry ---- */
 
 static void put_value(struct json_out *o, const struct flag_spec *s)
 {
@@ -276,12 +147,141 @@ static void put_spec(struct json_out *o, const struct flag_spec *s)
     json_close(o, '}');
 }
 
-static void write_registry(struct buf *to)
+static void put_registry(struct buf *to)
 {
     struct json_out o = JSON_OUT(to);
     json_open(&o, '[');
     for (size_t i = 0; i < FLAG_N; i++) put_spec(&o, &flag_specs[i]);
     json_close(&o, ']');
+}
+
+static void write_registry(struct live *f)
+{
+    buf_init(&f->registry, REGISTRY_MAX);
+    put_registry(&f->registry);
+    store_flags_register(f->store, &f->op, buf_str(&f->registry), STR(PARLEY_VERSION));
+}
+
+/* ---- loading ---- */
+
+static void reading_free(void *arg)
+{
+    struct reading *r = arg;
+    buf_done(&r->text);
+    flag_table_free(r->table);
+    free(r);
+}
+
+/* The look is through, well or not. */
+static void look_end(struct live *f, const struct err *why)
+{
+    if (why->kind)
+        op_fail(&f->watch.op, why);
+    else
+        op_finish(&f->watch.op);
+}
+
+static void take_table(struct live *f)
+{
+    struct reading *r = f->reading;
+    if (r->table) {
+        flag_table_free(f->flags.table);
+        f->flags.table = r->table;
+        f->revision = r->revision;
+        r->table = NULL;
+        metric_set(&m_revision, (double)f->revision);
+        log_info("flags", "loaded", "revision=%" PRId64 " ignored=%u", f->revision,
+                 f->flags.table->n_ignored);
+    }
+    f->reading = NULL;
+    look_end(f, &r->why);
+    reading_free(r);
+}
+
+static void read_table(void *arg)
+{
+    struct reading *r = arg;
+    r->table = flag_table_parse(buf_str(&r->text), &r->why);
+}
+
+static void on_read(struct op *op)
+{
+    struct live *f = container_of(op, struct live, work);
+    if (op->err.kind == ERR_NONE) {
+        take_table(f);
+        return;
+    }
+    if (op->err.kind != ERR_TIMEOUT) reading_free(f->reading); /* else it is freed by the thread */
+    f->reading = NULL;
+    look_end(f, &op->err);
+}
+
+static void on_rows(struct op *op)
+{
+    struct live *f = container_of(op, struct live, op);
+    if (op->err.kind || f->rows.n == 0 || pg_rows_null(&f->rows, 0, 1)) {
+        pg_rows_done(&f->rows);
+        look_end(f, &op->err);
+        return;
+    }
+    struct str text = pg_rows_str(&f->rows, 0, 1);
+    struct reading *r = f->reading = mem_new(struct reading);
+    r->revision = pg_rows_i64(&f->rows, 0, 0);
+    buf_init(&r->text, text.n + 1);
+    buf_add(&r->text, text);
+    pg_rows_done(&f->rows);
+    metric_add(f->watch.told ? &m_pushed : &m_polled, 1);
+    if (r->text.n >= WORK_JSON_BYTES) {
+        work_run(&f->work, read_table, r, reading_free, READ_MS);
+    } else {
+        read_table(r);
+        take_table(f);
+    }
+}
+
+static void ask(struct live *f)
+{
+    store_flags(f->store, &f->op, f->revision, &f->rows);
+}
+
+static void on_op(struct op *op)
+{
+    struct live *f = container_of(op, struct live, op);
+    buf_done(&f->registry);
+    if (f->registered || op->err.kind) {
+        on_rows(op);
+        return;
+    }
+    f->registered = true;
+    ask(f);
+}
+
+static void look_drop(struct op *op)
+{
+    struct live *f = op->impl;
+    op_cancel(&f->op);
+    op_cancel(&f->work); /* which frees what is being read */
+    f->reading = NULL;
+    buf_done(&f->registry);
+    pg_rows_done(&f->rows);
+}
+
+static const struct op_kind look_kind = { "flags.look", look_drop };
+
+static void look(struct watch *w)
+{
+    struct live *f = container_of(w, struct live, watch);
+    op_begin(&w->op, &look_kind, f, LOOK_MS);
+    if (f->registered)
+        ask(f);
+    else
+        write_registry(f);
+}
+
+static void seen(struct watch *w)
+{
+    struct live *f = container_of(w, struct live, watch);
+    if (f->flags.table) write_hashes(f);
 }
 
 /* ---- public ---- */
@@ -294,53 +294,27 @@ static struct live *live_of(const struct flags *flags)
 struct flags *flags_open(struct loop *loop, struct store *store, struct redis *redis)
 {
     struct live *f = mem_new(struct live);
-    f->loop = loop;
     f->store = store;
     f->redis = redis;
-    f->poll.fire = on_poll;
-    f->pushes = (struct redis_sub){ .channel = FLAGS_CHANNEL, .on_message = on_push };
-    list_init(&f->pushes.link);
-    op_init(&f->op, loop, on_rows);
+    f->watch = (struct watch){ .name = "flags", .look = look, .seen = seen };
+    op_init(&f->op, loop, on_op);
     op_init(&f->work, loop, on_read);
-    buf_init(&f->registry, REGISTRY_MAX);
-    write_registry(&f->registry);
     return &f->flags;
 }
-
-static void stop(struct live *f)
-{
-    f->starting = NULL;
-    timer_clear(f->loop, &f->poll);
-    op_cancel(&f->op);
-    op_cancel(&f->work); /* which frees what is being read */
-    f->reading = NULL;
-    pg_rows_done(&f->rows);
-}
-
-static void start_drop(struct op *op)
-{
-    stop(op->impl);
-}
-
-static const struct op_kind start_kind = { "flags.start", start_drop };
 
 void flags_start(struct flags *flags, struct op *op)
 {
     struct live *f = live_of(flags);
-    f->starting = op;
-    f->registering = true;
-    op_begin(op, &start_kind, f, START_MS);
-    store_flags_register(f->store, &f->op, buf_str(&f->registry), STR(PARLEY_VERSION));
+    watch_start(&f->watch, f->redis, FLAGS_CHANNEL, WATCH_EVERY_MS);
+    watch_load(&f->watch, op);
 }
 
 void flags_close(struct flags *flags)
 {
     struct live *f = flags ? live_of(flags) : NULL;
     if (!f) return;
-    redis_unsubscribe(f->redis, &f->pushes);
-    stop(f);
+    watch_stop(&f->watch);
     flag_table_free(f->flags.table);
-    buf_done(&f->registry);
     free(f);
 }
 

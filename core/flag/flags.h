@@ -18,7 +18,7 @@ struct flags *flags_open(struct loop *loop, struct store *store, struct redis *r
  * The tables are there: say which flags this program knows, and load what is set; from then on it
  * keeps itself up to date. May be repeated when it failed.
  * op      as pg_query; ERR_PROTO: what is set cannot be read
- * Cancel: the rest is given up.
+ * Cancel: nobody waits any more; it goes on keeping itself up to date.
  */
 void flags_start(struct flags *f, struct op *op);
 void flags_close(struct flags *f); /* NULL is fine */

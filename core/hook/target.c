@@ -65,10 +65,7 @@ enum err_kind target_check(struct str url, const struct conf_list *hosts, struct
     bool listed = (secure || plain) && address_host_listed(url, hosts);
     if (!secure && !listed)
         return err_set(why, ERR_REFUSED, "the address must begin with https://");
-    struct str authority = str_skip(url, str_find(url, STR("://")) + 3);
-    size_t n = 0;
-    while (n < authority.n && !strchr("/?", authority.p[n])) n++;
-    authority.n = n;
+    struct str authority = address_authority(url);
     if (str_find_char(authority, '@') != SIZE_MAX)
         return err_set(why, ERR_REFUSED, "the address may not have a user name");
     struct str host = host_of(authority);

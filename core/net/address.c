@@ -103,13 +103,19 @@ bool address_is_loopback(const struct sockaddr *a)
     return IN6_IS_ADDR_LOOPBACK(v6) || in_net6(v6->s6_addr, mapped, 104);
 }
 
-bool address_host_listed(struct str url, const struct conf_list *hosts)
+struct str address_authority(struct str url)
 {
     size_t at = str_find(url, STR("://")), n = 0;
-    if (at == SIZE_MAX) return false;
-    struct str rest = str_skip(url, at + 3);
-    while (n < rest.n && !strchr("/?#", rest.p[n])) n++;
-    for (size_t i = 0; i < hosts->n; i++)
-        if (str_eq_nocase(str_head(rest, n), str_of(hosts->v[i]))) return true;
+    if (at == SIZE_MAX) return STR_NONE;
+    url = str_skip(url, at + 3);
+    while (n < url.n && !strchr("/?#", url.p[n])) n++;
+    return str_head(url, n);
+}
+
+bool address_host_listed(struct str url, const struct conf_list *hosts)
+{
+    struct str host = address_authority(url);
+    for (size_t i = 0; i < hosts->n && host.n; i++)
+        if (str_eq_nocase(host, str_of(hosts->v[i]))) return true;
     return false;
 }

@@ -19,6 +19,9 @@ bool address_is_public(const struct sockaddr *a);
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */
 bool address_is_loopback(const struct sockaddr *a);
 
+/* "host:port" of a URL, as it is written, a user name before it included; "" = there is none. */
+struct str address_authority(struct str url);
+
 /*
  * Whether the host of a URL, with its port if it names one, is in a list of the configuration: one
  * that may be private, or without TLS. A URL with a user name in it never is.

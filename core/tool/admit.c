@@ -14,19 +14,9 @@ static bool consists_of(struct str s, const char *set)
     return true;
 }
 
-/* What is between the scheme and the path; "" = there is none. */
-static struct str authority(struct str url)
-{
-    size_t at = str_find(url, STR("://")), n = 0;
-    if (at == SIZE_MAX) return STR_NONE;
-    url = str_skip(url, at + 3);
-    while (n < url.n && !strchr("/?#", url.p[n])) n++;
-    return str_head(url, n);
-}
-
 static struct str host_of(struct str url)
 {
-    struct str host = authority(url);
+    struct str host = address_authority(url);
     if (!str_starts(host, STR("["))) return str_cut(&host, ':');
     host = str_skip(host, 1);
     return str_cut(&host, ']');
@@ -57,7 +47,7 @@ enum err_kind admit_url(struct str url, bool secure, struct err *why)
         if (url.p[i] <= ' ' || url.p[i] > '~' || url.p[i] == '\\')
             return err_set(why, ERR_CONF, "has a character that no address may have");
     if (!host_of(url).n) return err_set(why, ERR_CONF, "has no host");
-    if (str_find_char(authority(url), '@') != SIZE_MAX)
+    if (str_find_char(address_authority(url), '@') != SIZE_MAX)
         return err_set(why, ERR_CONF, "must not hold a user or a password: use token");
     if (plain && secure && !admit_is_local(url))
         return err_set(why, ERR_CONF,
@@ -69,7 +59,7 @@ enum err_kind admit_url(struct str url, bool secure, struct err *why)
 /* "https://host:port", as it is written. */
 static struct str origin_of(struct str url)
 {
-    struct str host = authority(url);
+    struct str host = address_authority(url);
     return str_head(url, (size_t)(host.p - url.p) + host.n);
 }
 

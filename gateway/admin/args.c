@@ -15,6 +15,16 @@ const struct admin_field admin_page_args[] = {
     ADMIN_END,
 };
 
+const struct admin_field admin_name_args[] = {
+    ADMIN_FIELD_NAME,
+    ADMIN_END,
+};
+
+const struct admin_field admin_id_args[] = {
+    ADMIN_FIELD_ID,
+    ADMIN_END,
+};
+
 static const struct admin_field *field_find(const struct admin_field *table, struct str name)
 {
     for (; table && table->name; table++)
@@ -276,17 +286,15 @@ static struct str version_of(struct str tag)
 
 static bool check(struct admin_call *call, struct json_out *to)
 {
-    struct json *args = NULL;
     struct err why;
     _cleanup_(buf_done) struct buf whole = BUF_INIT(call->args.max);
     buf_addf(&whole, "%.*s}", STR_ARG(buf_str(&call->args)));
-    if (json_parse(buf_str(&whole), &args, &why)) {
+    if (json_parse(buf_str(&whole), &call->given, &why)) {
         admin_problem(call, 400, "", "%s", why.msg);
         return false;
     }
-    bool well = has_required(call, args) && (!call->op->check || call->op->check(call, args, to));
-    json_free(args);
-    return well;
+    return has_required(call, call->given) &&
+           (!call->op->check || call->op->check(call, call->given, to));
 }
 
 bool admin_args_read(struct admin_call *call)

@@ -70,6 +70,7 @@ static void call_end(struct flow *f)
     redis_reply_done(&call->reply);
     buf_done(&call->actor);
     buf_done(&call->args);
+    json_free(call->given);
     buf_done(&call->body);
     arena_done(&call->arena);
     list_drop(&f->link);
@@ -247,42 +248,46 @@ static enum flow_rc do_start(struct flow *f)
 }
 
 /* The member's text as it is given in `after`; a number as its figures. */
-static void put_cursor(struct json_out *to, struct str row, const char *member)
+static struct str cursor_of(struct arena *a, struct str row, const char *member)
 {
     struct json *doc = NULL;
-    struct str s;
+    struct str s, cursor = STR_NONE;
     int64_t i;
-    char figures[24];
     struct err why;
     json_parse(row, &doc, &why);
-    if (json_get_str(doc, member, &s)) {
-        json_put_str(to, s);
-    } else if (json_get_i64(doc, member, &i)) {
-        int n = snprintf(figures, sizeof figures, "%lld", (long long)i);
-        json_put_str(to, str_from(figures, (size_t)n));
-    } else {
-        json_put_null(to);
-    }
+    if (json_get_str(doc, member, &s))
+        cursor = arena_dup(a, s);
+    else if (json_get_i64(doc, member, &i))
+        cursor = arena_printf(a, "%lld", (long long)i);
     json_free(doc);
+    return cursor;
+}
+
+void admin_page_open(struct json_out *to)
+{
+    json_open(to, '{');
+    json_key(to, "items");
+    json_open(to, '[');
+}
+
+void admin_page_close(struct json_out *to, struct str next)
+{
+    json_close(to, ']');
+    json_field_str_or_null(to, "next", next);
+    json_close(to, '}');
 }
 
 static void answer_page(struct admin_call *call)
 {
     struct json_out to = JSON_OUT(&call->body);
     const struct pg_rows *r = &call->rows;
+    struct str next = STR_NONE;
     int n = r->n > call->limit ? (int)call->limit : r->n;
+    if (r->n > n) next = cursor_of(&call->arena, pg_rows_str(r, n - 1, 0), call->op->cursor);
     admin_answer(call, 200, STR_NONE);
-    json_open(&to, '{');
-    json_key(&to, "items");
-    json_open(&to, '[');
+    admin_page_open(&to);
     for (int i = 0; i < n; i++) json_put_raw(&to, pg_rows_str(r, i, 0));
-    json_close(&to, ']');
-    json_key(&to, "next");
-    if (r->n > n)
-        put_cursor(&to, pg_rows_str(r, n - 1, 0), call->op->cursor);
-    else
-        json_put_null(&to);
-    json_close(&to, '}');
+    admin_page_close(&to, next);
     if (call->body.full) admin_problem(call, 507, "", "too much for one page: ask for fewer rows");
 }
 

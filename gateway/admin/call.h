@@ -19,6 +19,7 @@ struct admin_call {
     struct str once;        /* the name under which idempotency keeps the answer; "" = none */
     struct arena arena;     /* until the call ends */
     struct buf actor, args; /* JSON objects: $1 and $2 of the SQL */
+    struct json *given;     /* the arguments once more, without what `check` adds */
     int64_t limit;          /* rows of a page */
     struct pg_rows rows;
     struct redis_reply reply;
@@ -53,12 +54,27 @@ enum flow_rc admin_problem_of(struct admin_call *call, const struct err *why);
  */
 bool admin_args_read(struct admin_call *call);
 
+/* A page that C writes: open, rows, close. next: what `after` will be; "" = there is no more. */
+void admin_page_open(struct json_out *to);
+void admin_page_close(struct json_out *to, struct str next);
+
 /*
- * A new secret for whoever asked: `bytes` random bytes as hex; with an Idempotency-Key always the
- * same ones for that key, so that a repeated request shows what the lost answer showed.
+ * secret.c: a new secret for whoever asked: random bytes; with an Idempotency-Key always the same
+ * ones for that key, so that a repeated request shows what the lost answer showed.
  * purpose  keeps the secrets of different things apart
  */
 void admin_secret_new(const struct admin_call *call, const char *purpose, uint8_t ret[32]);
+/* Show it in this answer, and in no other. name: the member's; text: copied. */
+void admin_secret_show(struct admin_call *call, const char *name, struct str text);
+/*
+ * The secret of a webhook, for the database: into `more`, as "sealed". Without one that is given we
+ * make one, in the form of Standard Webhooks, and show it as "secret".
+ * key      to seal with
+ * given    "" = none
+ * Returns the secret, which lives as long as the call.
+ */
+struct str admin_secret_seal(struct admin_call *call, const char *purpose, const uint8_t key[32],
+                             struct str given, struct json_out *more);
 
 /* Begin a call; it answers `in` by itself. */
 void admin_call_begin(struct admin *admin, const struct admin_op *op, struct http_in *in,

@@ -11,12 +11,12 @@ static const struct admin_field config_fields[] = {
     { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "Of this type, ascending." },
     { "is_active", ADMIN_BOOL, ADMIN_REQUIRED, .help = "It stands over the file." },
     { "note", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Why it was made." },
-    { "created_by", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The key's name." },
-    { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When." },
+    { "created_by", ADMIN_TEXT, ADMIN_REQUIRED, .help = "By which key." },
+    ADMIN_FIELD_CREATED_AT,
     { "activated_at", ADMIN_TIME, ADMIN_REQUIRED | ADMIN_NULLABLE,
       .help = "The last time; null: never." },
     { "content", ADMIN_ANY, .help = CONTENT_HELP },
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." },
+    ADMIN_FIELD_ID,
     ADMIN_END,
 };
 static const struct admin_type config_type = { "Config", config_fields };
@@ -45,13 +45,13 @@ static const struct admin_field checked_fields[] = {
 };
 static const struct admin_type checked_type = { "ConfigCheck", checked_fields };
 
-#define TYPE                                                                       \
-    {                                                                              \
-        "type", ADMIN_WORD, ADMIN_REQUIRED, .words = config_types, .help = "Which" \
+#define TYPE                                                                        \
+    {                                                                               \
+        "type", ADMIN_WORD, ADMIN_REQUIRED, .words = config_types, .help = "Which." \
     }
-#define VERSION                                                                             \
-    {                                                                                       \
-        "version", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its number, or active for that one" \
+#define VERSION                                                                              \
+    {                                                                                        \
+        "version", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its number, or active for that one." \
     }
 
 static const struct admin_field list_args[] = {

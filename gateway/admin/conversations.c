@@ -2,7 +2,7 @@
 #include "gateway/admin/subjects.h"
 
 static const struct admin_field conversation_fields[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." },
+    ADMIN_FIELD_ID,
     { "channel", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The account in the configuration." },
     { "place_channel", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Where, as the platform names it." },
     { "message_count", ADMIN_INT, ADMIN_REQUIRED, .help = "Of finished turns." },
@@ -21,15 +21,11 @@ static const struct admin_field conversation_fields[] = {
     { "started_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it began." },
     { "continues", ADMIN_UUID, ADMIN_REQUIRED | ADMIN_NULLABLE,
       .help = "The one it goes on with." },
-    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
+    ADMIN_FIELD_VERSION,
     ADMIN_END,
 };
 static const struct admin_type conversation_type = { "Conversation", conversation_fields };
 
-static const struct admin_field id_args[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The conversation." },
-    ADMIN_END,
-};
 static const struct admin_field list_args[] = {
     { "channel", ADMIN_TEXT, .help = "Only this account's." },
     { "user_id", ADMIN_UUID, .help = "Only this person's." },
@@ -37,7 +33,7 @@ static const struct admin_field list_args[] = {
     ADMIN_END,
 };
 static const struct admin_field change_args[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The conversation." },
+    ADMIN_FIELD_ID,
     { "title", ADMIN_TEXT, ADMIN_NULLABLE, .min = 1, .max = 200, .help = "Its title." },
     { "is_pinned", ADMIN_BOOL, .help = "Yours." },
     { "is_hidden", ADMIN_BOOL, .help = "Yours." },
@@ -47,7 +43,7 @@ static const struct admin_field change_args[] = {
 };
 
 static const struct admin_field message_fields[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." },
+    ADMIN_FIELD_ID,
     { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When." },
     { "role", ADMIN_TEXT, ADMIN_REQUIRED,
       .help = "user, assistant, system, or notice: not part of the history." },
@@ -104,10 +100,6 @@ static const struct admin_field request_list_args[] = {
     { "user_id", ADMIN_UUID, .help = "Only this person's." },
     ADMIN_END,
 };
-static const struct admin_field request_id[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The request." },
-    ADMIN_END,
-};
 
 #define LAST "'ffffffff-ffff-ffff-ffff-ffffffffffff'"
 #define MESSAGE                                                                                \
@@ -144,7 +136,7 @@ const struct admin_op admin_conversations_ops[] = {
       .path = "/conversations/{id}",
       .scope = "conversations:read",
       .summary = "One conversation.",
-      .args = id_args,
+      .args = admin_id_args,
       .answer = &conversation_type,
       .read = { "admin_conversations_get",
                 "SELECT conversation_json(c) FROM conversations c WHERE c.id = ($2->>'id')::uuid" } },
@@ -160,20 +152,20 @@ const struct admin_op admin_conversations_ops[] = {
       .path = "/conversations/{id}/end",
       .scope = "conversations:write",
       .summary = "What comes next begins another one, as after /new.",
-      .args = id_args,
+      .args = admin_id_args,
       .answer = &conversation_type },
     { .id = "conversations.delete",
       .method = "DELETE",
       .path = "/conversations/{id}",
       .scope = "conversations:delete",
       .summary = "Erase it with its messages.",
-      .args = id_args },
+      .args = admin_id_args },
     { .id = "conversations.messages",
       .method = "GET",
       .path = "/conversations/{id}/messages",
       .scope = "messages:read",
       .summary = "Its messages, the newest first.",
-      .args = id_args,
+      .args = admin_id_args,
       .answer = &message_type,
       .flags = ADMIN_LIST,
       .cursor = "id",
@@ -219,7 +211,7 @@ const struct admin_op admin_conversations_ops[] = {
       .path = "/requests/{id}",
       .scope = "conversations:read",
       .summary = "How one was answered: what /why tells, and what each question cost.",
-      .args = request_id,
+      .args = admin_id_args,
       .answer = &request_type,
       .read = { "admin_requests_get",
                 "SELECT " REQUEST

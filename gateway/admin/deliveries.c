@@ -5,7 +5,7 @@ static const char *const statuses[] = { "pending", "sending", "sent", "unknown",
                                         "dead",    "dropped", NULL };
 
 static const struct admin_field delivery_fields[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." },
+    ADMIN_FIELD_ID,
     { "status", ADMIN_WORD, ADMIN_REQUIRED, .words = statuses,
       .help = "dead: given up; unknown: nobody knows whether it arrived." },
     { "channel", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The account." },
@@ -31,10 +31,6 @@ static const struct admin_type delivery_type = { "Delivery", delivery_fields };
 static const struct admin_field list_args[] = {
     { "status", ADMIN_WORD, .words = statuses, .help = "Only these; absent: dead and unknown." },
     { "channel", ADMIN_TEXT, .help = "Only this account's." },
-    ADMIN_END,
-};
-static const struct admin_field id_args[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The delivery." },
     ADMIN_END,
 };
 
@@ -64,7 +60,7 @@ const struct admin_op admin_deliveries_ops[] = {
       .path = "/deliveries/{id}",
       .scope = "messages:read",
       .summary = "One delivery with its text.",
-      .args = id_args,
+      .args = admin_id_args,
       .answer = &delivery_type,
       .read = { "admin_deliveries_get",
                 "SELECT delivery_json(d, r) || jsonb_build_object('content', d.content) FROM deliveries d"
@@ -74,14 +70,14 @@ const struct admin_op admin_deliveries_ops[] = {
       .path = "/deliveries/{id}/retry",
       .scope = "deliveries:write",
       .summary = "Send it after all; of an unknown one, the person may see it twice.",
-      .args = id_args,
+      .args = admin_id_args,
       .answer = &delivery_type },
     { .id = "deliveries.drop",
       .method = "POST",
       .path = "/deliveries/{id}/drop",
       .scope = "deliveries:write",
       .summary = "Give it up: it is no dead letter any more.",
-      .args = id_args,
+      .args = admin_id_args,
       .answer = &delivery_type },
     { .id = NULL },
 };

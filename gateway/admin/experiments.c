@@ -7,7 +7,7 @@ static const char *const statuses[] = { "draft", "running", "stopped", NULL };
 static const char *const units[] = { "conversation", "person", NULL };
 
 static const struct admin_field experiment_fields[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its name." },
+    ADMIN_FIELD_NAME,
     { "status", ADMIN_WORD, ADMIN_REQUIRED, .words = statuses,
       .help = "A draft starts once, and is stopped once." },
     { "unit", ADMIN_WORD, ADMIN_REQUIRED, .words = units, .help = "What keeps its variant." },
@@ -20,14 +20,14 @@ static const struct admin_field experiment_fields[] = {
       .help = "A list of objects: name, weight, model, prompt, flags; the first is the control." },
     { "stop_rule", ADMIN_OBJECT, ADMIN_REQUIRED, .help = "Guards, min_units and alpha." },
     { "salt", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Of the hash that chooses variants." },
-    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
-    { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was made." },
+    ADMIN_FIELD_VERSION,
+    ADMIN_FIELD_CREATED_AT,
     ADMIN_END,
 };
 static const struct admin_type experiment_type = { "Experiment", experiment_fields };
 
 static const struct admin_field result_fields[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The experiment." },
+    ADMIN_FIELD_NAME,
     { "status", ADMIN_WORD, ADMIN_REQUIRED, .words = statuses,
       .help = "Of one that is stopped: the results of that moment." },
     { "arms", ADMIN_ANY, ADMIN_REQUIRED,
@@ -39,10 +39,6 @@ static const struct admin_field result_fields[] = {
 };
 static const struct admin_type results_type = { "ExperimentResults", result_fields };
 
-#define NAME                                                                         \
-    {                                                                                \
-        "name", ADMIN_TEXT, ADMIN_REQUIRED, .min = 1, .max = 60, .help = "Its name." \
-    }
 #define DESCRIPTION                                                             \
     {                                                                           \
         "description", ADMIN_TEXT, .min = 0, .max = 2000, .help = "For people." \
@@ -65,20 +61,24 @@ static const struct admin_type results_type = { "ExperimentResults", result_fiel
                     "\"alpha\": 0.01}."                                                          \
     }
 
-static const struct admin_field name_args[] = { NAME, ADMIN_END };
 static const struct admin_field list_args[] = {
     { "status", ADMIN_WORD, .words = statuses, .help = "Only these." },
     ADMIN_END,
 };
 static const struct admin_field create_args[] = {
-    NAME,      DESCRIPTION, UNIT, { "variants", ADMIN_ANY, ADMIN_REQUIRED, .help = VARIANTS_HELP },
-    STOP_RULE, ADMIN_END,
+    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .min = 1, .max = 60, .help = "Its name." },
+    DESCRIPTION,
+    UNIT,
+    { "variants", ADMIN_ANY, ADMIN_REQUIRED, .help = VARIANTS_HELP },
+    STOP_RULE,
+    ADMIN_END,
 };
 static const struct admin_field change_args[] = {
-    NAME, DESCRIPTION, UNIT, { "variants", ADMIN_ANY, .help = VARIANTS_HELP }, STOP_RULE, ADMIN_END,
+    ADMIN_FIELD_NAME, DESCRIPTION, UNIT, { "variants", ADMIN_ANY, .help = VARIANTS_HELP },
+    STOP_RULE,        ADMIN_END,
 };
 static const struct admin_field stop_args[] = {
-    NAME,
+    ADMIN_FIELD_NAME,
     { "winner", ADMIN_TEXT, .min = 1, .max = 60,
       .help = "The variant that won, to be noted: everybody gets the control until a flag or the "
               "configuration says otherwise." },
@@ -122,7 +122,7 @@ const struct admin_op admin_experiments_ops[] = {
       .path = "/experiments/{name}",
       .scope = "experiments:read",
       .summary = "One experiment.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &experiment_type,
       .read = { "admin_experiments_get",
                 "SELECT experiment_json(e) FROM experiments e WHERE e.name = $2->>'name'" } },
@@ -150,7 +150,7 @@ const struct admin_op admin_experiments_ops[] = {
       .path = "/experiments/{name}/start",
       .scope = "experiments:write",
       .summary = "From now on it is tried on people.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &experiment_type,
       .push = EXPERIMENTS_CHANNEL },
     { .id = "experiments.stop",
@@ -166,7 +166,7 @@ const struct admin_op admin_experiments_ops[] = {
       .path = "/experiments/{name}/results",
       .scope = "experiments:read",
       .summary = "How each variant fares, with intervals.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &results_type,
       .read = { "admin_experiments_results",
                 "SELECT jsonb_build_object('name', e.name, 'status', e.status,"

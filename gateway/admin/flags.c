@@ -7,7 +7,7 @@ static const char *const reaches[] = { "anybody", "place", "global", NULL };
 static const char *const units[] = { "person", "place", NULL };
 
 static const struct admin_field flag_fields[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its name." },
+    ADMIN_FIELD_NAME,
     { "value", ADMIN_ANY, ADMIN_REQUIRED, .help = "For whom no rule is about; null: the default." },
     { "default", ADMIN_ANY, ADMIN_REQUIRED, .help = "Null: as configured." },
     { "is_killed", ADMIN_BOOL, ADMIN_REQUIRED, .help = "True: off for everyone." },
@@ -22,7 +22,7 @@ static const struct admin_field flag_fields[] = {
       .help = "Of a number, or bytes of a text." },
     { "reach", ADMIN_WORD, ADMIN_REQUIRED, .words = reaches,
       .help = "What rules it may have: anybody, place (none about people), global (none)." },
-    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
+    ADMIN_FIELD_VERSION,
     { "updated_at", ADMIN_TIME, ADMIN_REQUIRED | ADMIN_NULLABLE, .help = "Null: never touched." },
     { "updated_by", ADMIN_TEXT, ADMIN_REQUIRED, .help = "By which key." },
     ADMIN_END,
@@ -30,7 +30,7 @@ static const struct admin_field flag_fields[] = {
 static const struct admin_type flag_type = { "Flag", flag_fields };
 
 static const struct admin_field value_fields[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Of the flag." },
+    ADMIN_FIELD_NAME,
     { "value", ADMIN_ANY, ADMIN_REQUIRED, .help = "What they get; null: as configured." },
     { "by", ADMIN_TEXT, ADMIN_REQUIRED,
       .help =
@@ -42,15 +42,8 @@ static const struct admin_field value_fields[] = {
 };
 static const struct admin_type value_type = { "FlagValue", value_fields };
 
-#define NAME                                                       \
-    {                                                              \
-        "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Of the flag." \
-    }
-
-static const struct admin_field name_args[] = { NAME, ADMIN_END };
-
 static const struct admin_field set_args[] = {
-    NAME,
+    ADMIN_FIELD_NAME,
     { "value", ADMIN_ANY, ADMIN_REQUIRED, .help = "From now on; null: the default again." },
     ADMIN_END,
 };
@@ -69,7 +62,7 @@ static const struct admin_field set_args[] = {
 #define UNIT_HELP    "What the percentage is of."
 
 static const struct admin_field add_args[] = {
-    NAME,
+    ADMIN_FIELD_NAME,
     { "value", ADMIN_ANY, ADMIN_REQUIRED, .help = "What they get." },
     ABOUT,
     { "percent", ADMIN_NUMBER, .min = 0, .max = 100, .help = PERCENT_HELP },
@@ -85,7 +78,7 @@ static const struct admin_field add_args[] = {
     }
 
 static const struct admin_field change_args[] = {
-    NAME,
+    ADMIN_FIELD_NAME,
     RULE,
     { "value", ADMIN_ANY, .help = "What they get." },
     { "percent", ADMIN_NUMBER, .min = 0, .max = 100, .help = PERCENT_HELP },
@@ -95,24 +88,24 @@ static const struct admin_field change_args[] = {
     ADMIN_END,
 };
 
-static const struct admin_field drop_args[] = { NAME, RULE, ADMIN_END };
+static const struct admin_field drop_args[] = { ADMIN_FIELD_NAME, RULE, ADMIN_END };
 
-static const struct admin_field evaluate_args[] = { NAME, ABOUT, ADMIN_END };
+static const struct admin_field evaluate_args[] = { ADMIN_FIELD_NAME, ABOUT, ADMIN_END };
 
 /* ---- evaluate: as a turn of that person, in that place, would ask in this process ---- */
 
-static struct str text_of(struct admin_call *call, struct json *args, const char *key)
+static struct str text_of(const struct admin_call *call, const char *key)
 {
     struct str s = STR_NONE;
-    json_get_str(args, key, &s);
-    return arena_dup(&call->arena, s);
+    json_get_str(call->given, key, &s);
+    return s;
 }
 
 /* A channel that this process has is of its type, whatever was asked. */
-static struct str type_of(struct admin_call *call, struct json *args, struct str channel)
+static struct str type_of(const struct admin_call *call, struct str channel)
 {
     const struct channel *ch = chat_channel(&call->admin->app->chat, channel);
-    return ch ? str_of(ch->type->name) : text_of(call, args, "channel_type");
+    return ch ? str_of(ch->type->name) : text_of(call, "channel_type");
 }
 
 static void put_value(struct json_out *o, enum flag_type type, const struct flag_value *v)
@@ -128,17 +121,17 @@ static void put_value(struct json_out *o, enum flag_type type, const struct flag
         json_put_str(o, str_of(v->text));
 }
 
-static enum flow_rc answer_value(struct admin_call *call, struct json *args, struct uuid person)
+static enum flow_rc answer_for(struct admin_call *call, struct uuid person)
 {
     const struct flags *flags = call->admin->app->flags;
-    enum flag_id id = flag_by_name(text_of(call, args, "name"));
+    enum flag_id id = flag_by_name(text_of(call, "name"));
     if (id == FLAG_N) return admin_problem(call, 404, "name", "there is no such flag");
-    struct flag_who who = { .channel = text_of(call, args, "channel"),
-                            .workspace = text_of(call, args, "workspace"),
-                            .place = text_of(call, args, "place"),
-                            .thread = text_of(call, args, "thread"),
+    struct flag_who who = { .channel = text_of(call, "channel"),
+                            .workspace = text_of(call, "workspace"),
+                            .place = text_of(call, "place"),
+                            .thread = text_of(call, "thread"),
                             .person = person };
-    who.channel_type = type_of(call, args, who.channel);
+    who.channel_type = type_of(call, who.channel);
     flag_who_ready(&who);
     struct flag_why why;
     const struct flag_value *v = flag_find(flags, id, &who, &why);
@@ -158,16 +151,6 @@ static enum flow_rc answer_value(struct admin_call *call, struct json *args, str
     return admin_answer(call, 200, buf_str(&b));
 }
 
-static enum flow_rc answer_for(struct admin_call *call, struct uuid person)
-{
-    struct json *args = NULL;
-    if (json_parse(buf_str(&call->args), &args, NULL) != ERR_NONE)
-        return admin_problem(call, 400, "", "the arguments cannot be read");
-    enum flow_rc rc = answer_value(call, args, person);
-    json_free(args);
-    return rc;
-}
-
 static const struct pg_stmt person_stmt = { "admin_flags_person",
                                             "SELECT coalesce(merged_into, id) FROM users"
                                             " WHERE id = ($1->>'person')::uuid" };
@@ -175,8 +158,7 @@ static const struct pg_stmt person_stmt = { "admin_flags_person",
 static enum flow_rc evaluate(struct admin_call *call)
 {
     struct uuid nobody = { .b = { 0 } };
-    if (str_find(buf_str(&call->args), STR("\"person\":")) == SIZE_MAX)
-        return answer_for(call, nobody);
+    if (!json_get(call->given, "person")) return answer_for(call, nobody);
     call->values[0] = pg_json(buf_str(&call->args));
     pg_query(call->admin->app->pg, &call->flow.op, &person_stmt, call->values, 1, &call->rows);
     return FLOW_WAIT;
@@ -207,7 +189,7 @@ const struct admin_op admin_flags_ops[] = {
       .path = "/flags/{name}",
       .scope = "flags:read",
       .summary = "One flag, with its rules.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &flag_type,
       .read = { "admin_flags_get", "SELECT flag_row($2->>'name')" } },
     { .id = "flags.set",
@@ -223,7 +205,7 @@ const struct admin_op admin_flags_ops[] = {
       .path = "/flags/{name}",
       .scope = "flags:write",
       .summary = "Back to the default: no value, no rules, not killed.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &flag_type,
       .push = FLAGS_CHANNEL },
     { .id = "flags.kill",
@@ -231,7 +213,7 @@ const struct admin_op admin_flags_ops[] = {
       .path = "/flags/{name}/kill",
       .scope = "flags:write",
       .summary = "Off for everyone, at once, whatever the rules say.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &flag_type,
       .push = FLAGS_CHANNEL },
     { .id = "flags.revive",
@@ -239,7 +221,7 @@ const struct admin_op admin_flags_ops[] = {
       .path = "/flags/{name}/revive",
       .scope = "flags:write",
       .summary = "The end of flags.kill: value and rules count again.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &flag_type,
       .push = FLAGS_CHANNEL },
     { .id = "flags.evaluate",

@@ -74,13 +74,10 @@ static const struct admin_field state_fields[] = {
 };
 static const struct admin_type channel_type = { "Channel", state_fields };
 
-static void field_or_null(struct json_out *to, const char *key, const char *text)
+static const char *down_reason(const struct channel *ch)
 {
-    json_key(to, key);
-    if (text && *text)
-        json_put_str(to, str_of(text));
-    else
-        json_put_null(to);
+    if (ch->up) return "";
+    return ch->down_why.kind ? ch->down_why.msg : "starting";
 }
 
 static void put_channel(struct json_out *to, const struct chat *chat, const struct channel *ch)
@@ -89,13 +86,13 @@ static void put_channel(struct json_out *to, const struct chat *chat, const stru
     json_field_str(to, "name", str_of(ch->name));
     json_field_str(to, "type", str_of(ch->type->name));
     json_field_bool(to, "up", ch->up);
-    field_or_null(to, "reason", ch->up ? NULL : ch->down_why.kind ? ch->down_why.msg : "starting");
+    json_field_str_or_null(to, "reason", str_of(down_reason(ch)));
     json_key(to, "last_event_s");
     if (ch->last_event_ms)
         json_put_i64(to, ((int64_t)clock_ms() - ch->last_event_ms) / 1000);
     else
         json_put_null(to);
-    field_or_null(to, "model", ch->model);
+    json_field_str_or_null(to, "model", str_of(ch->model ? ch->model : ""));
     json_field_str(to, "access", ch->access == ACCESS_PAIRING ? STR("pairing") : STR("open"));
     json_field_str(to, "queue", str_of(queue_mode_words[channel_queue(chat, ch)]));
     json_close(to, '}');
@@ -106,15 +103,10 @@ static enum flow_rc channels_run(struct admin_call *call)
     const struct chat *chat = &call->admin->app->chat;
     _cleanup_(buf_done) struct buf b = BUF_INIT(call->body.max);
     struct json_out to = JSON_OUT(&b);
-    json_open(&to, '{');
-    json_key(&to, "items");
-    json_open(&to, '[');
+    admin_page_open(&to);
     list_each (it, next, &chat->channels)
         put_channel(&to, chat, container_of(it, struct channel, link));
-    json_close(&to, ']');
-    json_key(&to, "next");
-    json_put_null(&to);
-    json_close(&to, '}');
+    admin_page_close(&to, STR_NONE);
     return admin_answer(call, 200, buf_str(&b));
 }
 
@@ -131,10 +123,6 @@ static const struct admin_field lease_fields[] = {
     ADMIN_END,
 };
 static const struct admin_type lease_type = { "Lease", lease_fields };
-static const struct admin_field lease_name[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The lease." },
-    ADMIN_END,
-};
 
 static const char *const periods[] = { "day", "month", NULL };
 static const struct admin_field budget_fields[] = {
@@ -210,7 +198,7 @@ const struct admin_op admin_gateway_ops[] = {
       .path = "/leases/{name}",
       .scope = "channels:write",
       .summary = "Take it from its process: whoever comes first has it next.",
-      .args = lease_name },
+      .args = admin_name_args },
     { .id = "budgets.list",
       .method = "GET",
       .path = "/budgets",

@@ -3,7 +3,6 @@
 #include "core/hook/message.h"
 #include "core/hook/signature.h"
 #include "core/hook/template.h"
-#include "core/net/sign.h"
 #include "gateway/admin/subjects.h"
 #include "gateway/channels.h"
 
@@ -58,19 +57,14 @@ static const struct admin_field hook_fields[] = {
     { "path", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Where to post to." },
     { "user_id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Whom its questions to models count for." },
     { "old_secret_until", ADMIN_TIME, ADMIN_NULLABLE,
-      .help = "The secret before the last rotation is good until then." },
-    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
-    { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was made." },
+      .help = "The secret before is good as well until then." },
+    ADMIN_FIELD_VERSION,
+    ADMIN_FIELD_CREATED_AT,
     { "updated_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was changed last." },
-    { "secret", ADMIN_TEXT, .help = "In the answer that made it, and never again." },
+    { "secret", ADMIN_TEXT, ADMIN_ONCE, .help = "In the answer that made it, and never again." },
     ADMIN_END,
 };
 static const struct admin_type hook_type = { "Hook", hook_fields };
-
-static const struct admin_field hook_name[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its name." },
-    ADMIN_END,
-};
 
 #define SECRET_FIELD                                                                            \
     {                                                                                           \
@@ -96,21 +90,17 @@ static const struct admin_field create_args[] = {
     ADMIN_END,
 };
 static const struct admin_field change_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its name." },
-    PLACE_FIELDS(0),
-    TEXT_FIELDS,
-    SAMPLE_FIELD,
-    ADMIN_END,
+    ADMIN_FIELD_NAME, PLACE_FIELDS(0), TEXT_FIELDS, SAMPLE_FIELD, ADMIN_END,
 };
 static const struct admin_field rotate_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its name." },
+    ADMIN_FIELD_NAME,
     SECRET_FIELD,
     { "overlap_hours", ADMIN_INT, .min = 0, .max = 720,
-      .help = "How long the old secret is good as well; absent: 24." },
+      .help = "Hours for which the secret before is good as well; absent: a day." },
     ADMIN_END,
 };
 static const struct admin_field try_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its name." },
+    ADMIN_FIELD_NAME,
     { "payload", ADMIN_ANY, ADMIN_REQUIRED, .help = "What could come." },
     { "event", ADMIN_TEXT, .help = "As X-GitHub-Event would have it." },
     ADMIN_END,
@@ -162,24 +152,14 @@ static bool check_template(struct admin_call *call, struct json *args)
     return false;
 }
 
-/* Into `more`, sealed; one that we made is shown in this one answer. */
 static bool put_secret(struct admin_call *call, struct json *args, struct json_out *more)
 {
-    uint8_t bytes[32], seal[32];
-    struct str secret;
-    _cleanup_(buf_done) struct buf text = BUF_INIT(2 * ID_BYTES);
-    _cleanup_(buf_done) struct buf sealed = BUF_INIT(4 * ID_BYTES);
+    uint8_t seal[32];
+    struct str secret = STR_NONE;
     _cleanup_(buf_done) struct buf key = BUF_INIT(2 * ID_BYTES);
-    if (!json_get_str(args, "secret", &secret)) {
-        admin_secret_new(call, "hook", bytes);
-        signature_secret(bytes, sizeof bytes, &text);
-        secret = arena_dup(&call->arena, buf_str(&text));
-        call->shown_name = "secret";
-        call->shown = secret;
-    }
+    json_get_str(args, "secret", &secret);
     hook_seal_key(str_of(call->admin->app->settings->admin.secret), seal);
-    sign_seal_same(seal, secret, &sealed); /* an Idempotency-Key compares the arguments */
-    json_field_str(more, "sealed", buf_str(&sealed));
+    secret = admin_secret_seal(call, "hook", seal, secret, more);
     json_field_bool(more, "fits_standard", signature_secret_key(secret, &key));
     return true;
 }
@@ -241,17 +221,14 @@ static enum flow_rc answer_trial(struct admin_call *call, enum hook_outcome outc
 static enum flow_rc try_ran(struct admin_call *call)
 {
     struct hook_row hook;
-    struct json *args = NULL;
     struct str event = STR_NONE;
     struct err why;
     _cleanup_(buf_done) struct buf text = BUF_INIT((size_t)call->admin->app->chat.conf.message_max);
     if (!store_hook_read(&call->rows, &hook))
         return admin_problem(call, 404, "name", "there is no such hook");
-    if (json_parse(buf_str(&call->args), &args, &why))
-        return admin_problem(call, 400, "", "%s", why.msg);
-    json_get_str(args, "event", &event);
-    enum hook_outcome outcome = hook_message(&hook, event, json_get(args, "payload"), &text, &why);
-    json_free(args);
+    json_get_str(call->given, "event", &event);
+    enum hook_outcome outcome =
+        hook_message(&hook, event, json_get(call->given, "payload"), &text, &why);
     if (outcome == HOOK_BROKEN) return admin_problem(call, 422, "payload", "%s", why.msg);
     return answer_trial(call, outcome, buf_str(&text), why.msg);
 }
@@ -261,7 +238,7 @@ const struct admin_op admin_hooks_ops[] = {
       .method = "GET",
       .path = "/hooks",
       .scope = "hooks:read",
-      .summary = "All webhooks that come in, by name.",
+      .summary = "All hooks, by name: webhooks that come in.",
       .answer = &hook_type,
       .flags = ADMIN_LIST,
       .cursor = "name",
@@ -272,8 +249,8 @@ const struct admin_op admin_hooks_ops[] = {
       .method = "GET",
       .path = "/hooks/{name}",
       .scope = "hooks:read",
-      .summary = "One webhook.",
-      .args = hook_name,
+      .summary = "One hook.",
+      .args = admin_name_args,
       .answer = &hook_type,
       .read = { "admin_hooks_get",
                 "SELECT hook_json(h) FROM hooks h WHERE h.name = $2->>'name'" } },
@@ -298,7 +275,7 @@ const struct admin_op admin_hooks_ops[] = {
       .method = "POST",
       .path = "/hooks/{name}/rotate",
       .scope = "hooks:write",
-      .summary = "A new secret; the old one is good for a while yet.",
+      .summary = "A new secret, shown once; the one before is good as well for a while.",
       .args = rotate_args,
       .answer = &hook_type,
       .check = put_secret },
@@ -306,14 +283,14 @@ const struct admin_op admin_hooks_ops[] = {
       .method = "DELETE",
       .path = "/hooks/{name}",
       .scope = "hooks:write",
-      .summary = "From now on there is no such webhook.",
-      .args = hook_name,
+      .summary = "From now on there is no such hook.",
+      .args = admin_name_args,
       .answer = &hook_type },
     { .id = "hooks.try",
       .method = "POST",
       .path = "/hooks/{name}/try",
       .scope = "hooks:read",
-      .summary = "What a webhook would make of this, without sending it.",
+      .summary = "What a hook would make of this, without saying it.",
       .args = try_args,
       .answer = &trial_type,
       .run = try_run,

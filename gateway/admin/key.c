@@ -1,8 +1,6 @@
-/* key: pure, but for what a new secret is made of. */
+/* key: pure. */
 #include "gateway/admin/key.h"
-#include "core/base/rand.h"
 #include "core/net/sign.h"
-#include "gateway/admin/call.h"
 #include <stdio.h>
 
 #define PREFIX_HEX 8
@@ -35,16 +33,4 @@ void key_parts(struct arena *a, const struct admin *admin, struct str key, struc
     key_hash(str_of(admin->app->settings->admin.secret), key, hex);
     ret->prefix = ours ? arena_dup(a, prefix) : STR_NONE;
     ret->hash = arena_dup(a, str_of(hex));
-}
-
-void admin_secret_new(const struct admin_call *call, const char *purpose, uint8_t ret[32])
-{
-    if (!call->once.n) {
-        rand_bytes(ret, 32);
-        return;
-    }
-    _cleanup_(buf_done) struct buf text = BUF_INIT(4096);
-    buf_addf(&text, "%s\n%s\n%.*s\n%.*s", purpose, call->op->id, STR_ARG(call->values[0].text),
-             STR_ARG(call->once));
-    sign_hmac_sha256(str_of(call->admin->app->settings->admin.secret), buf_str(&text), ret);
 }

@@ -13,7 +13,7 @@ static const struct admin_field key_fields[] = {
     { "last_used_at", ADMIN_TIME, ADMIN_NULLABLE, .help = "Null: never." },
     { "expires_at", ADMIN_TIME, ADMIN_NULLABLE, .help = "Null: never." },
     { "permissions", ADMIN_TEXTS, ADMIN_REQUIRED, .help = "Scopes; area:* and * stand for many." },
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." },
+    ADMIN_FIELD_ID,
     { "rate_limit_override", ADMIN_INT, ADMIN_NULLABLE,
       .help = "Requests a minute; null: as configured." },
     { "budget_day", ADMIN_TEXT, ADMIN_REQUIRED | ADMIN_NULLABLE,
@@ -21,8 +21,8 @@ static const struct admin_field key_fields[] = {
     { "budget_month", ADMIN_TEXT, ADMIN_REQUIRED | ADMIN_NULLABLE, .help = "US dollars a month." },
     { "user_id", ADMIN_UUID, ADMIN_NULLABLE, .help = "The person it belongs to." },
     { "metadata", ADMIN_OBJECT, .help = "Yours." },
-    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
-    { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was made." },
+    ADMIN_FIELD_VERSION,
+    ADMIN_FIELD_CREATED_AT,
     { "key", ADMIN_TEXT, ADMIN_ONCE,
       .help = "The key itself: in the answer to its creation, and never again." },
     ADMIN_END,
@@ -90,8 +90,7 @@ static bool create_check(struct admin_call *call, struct json *args, struct json
     key_parts(&call->arena, call->admin, str_of(text), &parts);
     json_field_str(more, "key_hash", parts.hash);
     json_field_str(more, "key_prefix", parts.prefix);
-    call->shown_name = "key";
-    call->shown = arena_dup(&call->arena, str_of(text));
+    admin_secret_show(call, "key", str_of(text));
     return true;
 }
 

@@ -33,11 +33,7 @@ static void put_route(struct json_out *to, struct models *models, const struct r
     json_field_str(to, "type", alone ? str_of(first->type->name) : STR("route"));
     json_field_str(to, "status", str_of(health.status));
     json_field_i64(to, "rest_s", (health.rest_ms + 999) / 1000);
-    json_key(to, "reason");
-    if (*health.reason)
-        json_put_str(to, str_of(health.reason));
-    else
-        json_put_null(to);
+    json_field_str_or_null(to, "reason", str_of(health.reason));
     json_field_bool(to, "is_default", r == routes_default(models));
     json_key(to, "models");
     json_open(to, '[');
@@ -54,26 +50,16 @@ static enum flow_rc list_run(struct admin_call *call)
     struct models *models = call->admin->app->models;
     _cleanup_(buf_done) struct buf b = BUF_INIT(call->body.max);
     struct json_out to = JSON_OUT(&b);
-    json_open(&to, '{');
-    json_key(&to, "items");
-    json_open(&to, '[');
+    admin_page_open(&to);
     for (size_t i = 0; i < routes_count(models); i++) put_route(&to, models, routes_at(models, i));
     for (size_t i = 0; i < models_count(models); i++) {
         const struct route *alone = routes_find(models, str_of(models_at(models, i)->name));
         if (alone && alone->n == 1 && alone->v[0] == models_at(models, i))
             put_route(&to, models, alone);
     }
-    json_close(&to, ']');
-    json_key(&to, "next");
-    json_put_null(&to);
-    json_close(&to, '}');
+    admin_page_close(&to, STR_NONE);
     return admin_answer(call, 200, buf_str(&b));
 }
-
-static const struct admin_field wake_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The model." },
-    ADMIN_END,
-};
 
 static const struct pg_stmt wake_stmt = {
     "admin_wake", "SELECT audit($1, 'model.woken', 'model', $2, NULL, NULL)"
@@ -133,7 +119,7 @@ const struct admin_op admin_models_ops[] = {
       .path = "/models/{name}/wake",
       .scope = "models:write",
       .summary = "It rests no more, in all processes.",
-      .args = wake_args,
+      .args = admin_name_args,
       .answer = &model_type,
       .run = wake_run,
       .ran = wake_ran },

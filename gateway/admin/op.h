@@ -40,6 +40,24 @@ struct admin_field {
         .name = NULL \
     }
 
+/* What most subjects have, so that it reads the same in all of them. */
+#define ADMIN_FIELD_ID                                      \
+    {                                                       \
+        "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." \
+    }
+#define ADMIN_FIELD_NAME                                        \
+    {                                                           \
+        "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its name." \
+    }
+#define ADMIN_FIELD_VERSION                                           \
+    {                                                                 \
+        "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." \
+    }
+#define ADMIN_FIELD_CREATED_AT                                                \
+    {                                                                         \
+        "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was made." \
+    }
+
 /* What an answer is: a JSON object with these members, or a page of them. */
 struct admin_type {
     const char *name;                 /* "Flag": the schema's name */
@@ -101,6 +119,9 @@ struct admin_op {
 extern const struct admin_op *const admin_ops[];
 
 extern const struct admin_field admin_page_args[]; /* what every ADMIN_LIST takes besides */
+/* Of operations on one thing: its {name}, or its {id}. */
+extern const struct admin_field admin_name_args[];
+extern const struct admin_field admin_id_args[];
 
 bool admin_takes_body(const struct admin_op *op);
 bool admin_in_path(const struct admin_op *op, const char *name); /* has its path a {name}? */

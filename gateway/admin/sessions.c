@@ -28,11 +28,7 @@ static void put_session(struct json_out *to, const struct redis_reply *r, size_t
     json_field_str(to, "channel", channel);
     json_field_str(to, "channel_user_id", user);
     json_field_str(to, "last_activity", str_of(when));
-    json_key(to, "model");
-    if (model.n)
-        json_put_str(to, model);
-    else
-        json_put_null(to);
+    json_field_str_or_null(to, "model", model);
     json_field_str(to, "user_id", redis_reply_str(r, at + 1));
     json_field_str(to, "conversation_id", redis_reply_str(r, at + 2));
     json_close(to, '}');
@@ -40,14 +36,9 @@ static void put_session(struct json_out *to, const struct redis_reply *r, size_t
 
 static enum flow_rc list_run(struct admin_call *call)
 {
-    struct json *args = NULL;
-    struct err why;
     struct str after = STR("0");
     int64_t cursor = 0;
-    json_parse(buf_str(&call->args), &args, &why);
-    json_get_str(args, "after", &after);
-    after = arena_dup(&call->arena, after);
-    json_free(args);
+    json_get_str(call->given, "after", &after);
     if (!str_i64(after, &cursor) || cursor < 0)
         return admin_problem(call, 422, "after", "after: not from an earlier page");
     cache_session_scan(call->admin->app->redis, &call->flow.op, after, call->limit, &call->reply);
@@ -60,17 +51,9 @@ static enum flow_rc list_ran(struct admin_call *call)
     struct str next = redis_reply_str(r, 0);
     _cleanup_(buf_done) struct buf b = BUF_INIT(call->body.max);
     struct json_out to = JSON_OUT(&b);
-    json_open(&to, '{');
-    json_key(&to, "items");
-    json_open(&to, '[');
+    admin_page_open(&to);
     for (size_t at = 1; at + COLUMNS <= r->n; at += COLUMNS) put_session(&to, r, at);
-    json_close(&to, ']');
-    json_key(&to, "next");
-    if (str_eq(next, STR("0")))
-        json_put_null(&to);
-    else
-        json_put_str(&to, next);
-    json_close(&to, '}');
+    admin_page_close(&to, str_eq(next, STR("0")) ? STR_NONE : next);
     return admin_answer(call, 200, buf_str(&b));
 }
 

@@ -13,11 +13,11 @@ extern const struct admin_op admin_flags_ops[];
 extern const struct admin_op admin_gateway_ops[];
 extern const struct admin_op admin_hooks_ops[];
 extern const struct admin_op admin_keys_ops[];
-extern const struct admin_op admin_openapi_ops[];
-extern const struct admin_op admin_users_ops[];
 extern const struct admin_op admin_models_ops[];
+extern const struct admin_op admin_openapi_ops[];
 extern const struct admin_op admin_sessions_ops[];
-extern const struct admin_op admin_subscriptions_ops[];
+extern const struct admin_op admin_users_ops[];
+extern const struct admin_op admin_webhooks_ops[];
 
 /* verify.c, for audit.c. */
 extern const struct admin_type admin_verify_type;

@@ -28,15 +28,11 @@ static const struct admin_field user_fields[] = {
     { "merged_into", ADMIN_UUID, ADMIN_REQUIRED | ADMIN_NULLABLE,
       .help = "The person they turned out to be." },
     { "metadata", ADMIN_OBJECT, ADMIN_REQUIRED, .help = "Yours." },
-    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
+    ADMIN_FIELD_VERSION,
     ADMIN_END,
 };
 static const struct admin_type user_type = { "User", user_fields };
 
-static const struct admin_field user_id[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The person." },
-    ADMIN_END,
-};
 static const struct admin_field list_args[] = {
     { "q", ADMIN_TEXT, .min = 1, .max = 200, .help = "Part of a name, or an app's id of them." },
     { "role", ADMIN_WORD, .words = roles, .help = "Only these." },
@@ -44,7 +40,7 @@ static const struct admin_field list_args[] = {
     ADMIN_END,
 };
 static const struct admin_field change_args[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The person." },
+    ADMIN_FIELD_ID,
     { "role", ADMIN_WORD, .words = roles, .help = "Admins can do more in chats, too." },
     { "is_active", ADMIN_BOOL, .help = "False: they are answered no more." },
     { "approved", ADMIN_BOOL, .help = "Let in, where a channel asks for it." },
@@ -66,14 +62,14 @@ static const struct admin_field link_args[] = {
     ADMIN_END,
 };
 static const struct admin_field unlink_args[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The person." },
+    ADMIN_FIELD_ID,
     { "channel_type", ADMIN_TEXT, ADMIN_REQUIRED, .help = "The app." },
     { "channel_user_id", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Its id of them." },
     ADMIN_END,
 };
 
 static const struct admin_field export_args[] = {
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "The person." },
+    ADMIN_FIELD_ID,
     { "before", ADMIN_UUID, .help = "What the newer part gave as `older`." },
     ADMIN_END,
 };
@@ -123,7 +119,7 @@ const struct admin_op admin_users_ops[] = {
       .path = "/users/{id}",
       .scope = "people:read",
       .summary = "One person.",
-      .args = user_id,
+      .args = admin_id_args,
       .answer = &user_type,
       .read = { "admin_users_get",
                 "SELECT user_json(u) FROM users u WHERE u.id = ($2->>'id')::uuid" } },
@@ -163,7 +159,7 @@ const struct admin_op admin_users_ops[] = {
       .path = "/users/{id}/forget",
       .scope = "people:write",
       .summary = "Erase a person and all that is kept about them.",
-      .args = user_id,
+      .args = admin_id_args,
       .answer = &user_type },
     { .id = NULL },
 };

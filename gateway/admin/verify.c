@@ -70,11 +70,7 @@ static enum flow_rc tell(struct admin_call *call, int64_t wrong, const char *rea
         json_put_i64(&to, wrong);
     else
         json_put_null(&to);
-    json_key(&to, "reason");
-    if (reason)
-        json_put_str(&to, str_of(reason));
-    else
-        json_put_null(&to);
+    json_field_str_or_null(&to, "reason", str_of(reason ? reason : ""));
     json_close(&to, '}');
     return admin_answer(call, 200, buf_str(&b));
 }

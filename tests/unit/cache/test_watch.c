@@ -8,7 +8,6 @@
 static struct redis_fixture fx;
 static struct watch watch;
 static unsigned n_looks, n_seen;
-static enum err_kind saw;
 static bool held; /* a look takes until it is let go */
 
 static void look(struct watch *w)
@@ -19,8 +18,8 @@ static void look(struct watch *w)
 
 static void seen(struct watch *w)
 {
+    (void)w;
     n_seen++;
-    saw = w->op.err.kind;
 }
 
 static void setup(void)
@@ -28,7 +27,7 @@ static void setup(void)
     fixture_open(&fx);
     n_looks = n_seen = 0;
     held = false;
-    watch = (struct watch){ .look = look, .seen = seen };
+    watch = (struct watch){ .name = "test", .look = look, .seen = seen };
 }
 
 static void teardown(void)
@@ -49,10 +48,13 @@ Test(watch, looks_when_redis_is_there_and_at_a_push)
 {
     watch_start(&watch, fx.redis, "parley:test", NEVER_MS);
     cr_assert(until(&n_seen, 1), "something may have been missed before the subscription");
-    cr_expect_eq(saw, ERR_NONE);
     redis_publish(fx.redis, "parley:test", STR("models"));
     cr_assert(until(&n_seen, 2));
     cr_expect_eq(n_looks, 2);
+    cr_expect(watch.told);
+    watch_look(&watch);
+    cr_assert(until(&n_seen, 3));
+    cr_expect_not(watch.told);
 }
 
 Test(watch, looks_by_the_clock_without_redis)
@@ -90,4 +92,25 @@ Test(watch, nothing_comes_after_stop)
     loop_run_for(&fx.loop, 30);
     cr_expect_eq(n_looks, n);
     cr_expect_eq(n_seen, 0);
+}
+
+Test(watch, who_waits_hears_how_the_look_went)
+{
+    struct waiter w;
+    const struct err away = { .kind = ERR_IO, .msg = "away" };
+    watch_start(&watch, fx.redis, "parley:test", NEVER_MS);
+    cr_assert(until(&n_seen, 1));
+    held = true;
+    waiter_init(&w, &fx.loop);
+    watch_load(&watch, &w.op);
+    op_fail(&watch.op, &away);
+    cr_expect_eq(waiter_run(&w, 5000), ERR_IO);
+    cr_expect_eq(n_seen, 1);
+    watch_load(&watch, &w.op);
+    op_finish(&watch.op);
+    cr_expect_eq(waiter_run(&w, 5000), ERR_NONE);
+    cr_expect_eq(n_seen, 2);
+    watch_load(&watch, &w.op);
+    watch_stop(&watch);
+    cr_expect_not(op_busy(&w.op));
 }

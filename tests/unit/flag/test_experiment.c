@@ -3,10 +3,8 @@
 #include "core/base/log.h"
 #include "core/flag/experiments.h"
 #include "core/flag/flags.h"
-#include "core/net/sign.h"
-#include "core/store/migrate.h"
-#include "tests/support/pg_server.h"
 #include "tests/support/redis_fixture.h"
+#include "tests/support/store_fixture.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -128,14 +126,12 @@ Test(experiment, what_another_program_wrote_is_left_to_it)
 
 /* ---- a process ---- */
 
-static struct pg_server server;
+static struct store_fixture fx;
 static struct redis_fixture r;
-static struct pg *pg;
-static struct store store;
 static struct flags *flags;
 static struct experiments *x;
 
-#define SQL(text) pg_server_sql(&server, text)
+#define SQL(text) pg_server_sql(&fx.server, text)
 
 static void start(void (*begin)(struct op *op))
 {
@@ -143,12 +139,6 @@ static void start(void (*begin)(struct op *op))
     waiter_init(&w, &r.loop);
     begin(&w.op);
     cr_assert_eq(waiter_run(&w, 30000), ERR_NONE, "%s", w.op.err.msg);
-}
-
-static void migrate(struct op *op)
-{
-    static struct migrate_report report;
-    store_migrate(&store, op, false, &report);
 }
 
 static void start_flags(struct op *op)
@@ -163,28 +153,18 @@ static void start_experiments(struct op *op)
 
 static void setup(void)
 {
-    struct err why;
     log_setup(LOG_ERROR, LOG_TEXT);
     pure_setup();
-    pg_server_start(&server);
     fixture_open(&r);
-    const struct pg_conf conf = { .url = server.url,
-                                  .pool_min = 1,
-                                  .pool_max = 2,
-                                  .statement_timeout_ms = 20000,
-                                  .connect_timeout_ms = 5000,
-                                  .queue_max = 1000 };
-    cr_assert_eq(pg_open(&r.loop, &conf, &pg, &why), ERR_NONE, "%s", why.msg);
-    store_open(&store, &r.loop, pg);
-    start(migrate);
-    flags = flags_open(&r.loop, &store, r.redis);
+    store_fixture_open(&fx, &r.loop);
+    flags = flags_open(&r.loop, &fx.store, r.redis);
     start(start_flags);
     SQL("CREATE FUNCTION experiment(f text, args jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN"
         " EXECUTE format('SELECT admin_experiments_%s($1, $2)', f) USING '{}'::jsonb, args; END $$;"
         "SELECT experiment('create', '{\"name\": \"x\", \"variants\": [{\"name\": \"a\", \"weight\": 1},"
         " {\"name\": \"b\", \"weight\": 1, \"model\": \"other\", \"flags\": {\"streaming\": false}}]}');"
         "SELECT experiment('start', '{\"name\": \"x\"}')");
-    x = experiments_open(&r.loop, &store, r.redis);
+    x = experiments_open(&r.loop, &fx.store, r.redis);
     start(start_experiments);
 }
 
@@ -192,10 +172,8 @@ static void teardown(void)
 {
     experiments_close(x);
     flags_close(flags);
-    store_close(&store);
-    pg_close(pg);
+    store_fixture_close(&fx);
     fixture_close(&r);
-    pg_server_stop(&server);
     pure_teardown();
 }
 

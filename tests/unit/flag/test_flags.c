@@ -4,19 +4,15 @@
 #include "core/base/metric.h"
 #include "core/flag/flags.h"
 #include "core/flag/rule.h"
-#include "core/net/sign.h"
-#include "core/store/migrate.h"
-#include "tests/support/pg_server.h"
 #include "tests/support/redis_fixture.h"
+#include "tests/support/store_fixture.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 
 #define POLLED_MS 20000 /* at most; it is asked every five seconds */
 
-static struct pg_server server;
+static struct store_fixture fx;
 static struct redis_fixture r;
-static struct pg *pg;
-static struct store store;
 static struct flags *flags;
 
 /* A function that an admin calls, as gateway/admin does; its failure in short: "PA422 percent". */
@@ -52,31 +48,17 @@ static double n_pushed; /* in the setup */
 
 static void setup(void)
 {
-    struct err why;
     signal(SIGPIPE, SIG_IGN); /* as app_open does */
     log_setup(LOG_ERROR, LOG_TEXT);
     sign_setup();
-    pg_server_start(&server);
     fixture_open(&r);
-    const struct pg_conf conf = { .url = server.url,
-                                  .pool_min = 1,
-                                  .pool_max = 2,
-                                  .statement_timeout_ms = 20000,
-                                  .connect_timeout_ms = 5000,
-                                  .queue_max = 1000 };
-    cr_assert_eq(pg_open(&r.loop, &conf, &pg, &why), ERR_NONE, "%s", why.msg);
-    store_open(&store, &r.loop, pg);
-    struct waiter w;
-    struct migrate_report report;
-    waiter_init(&w, &r.loop);
-    store_migrate(&store, &w.op, false, &report);
-    cr_assert_eq(waiter_run(&w, 60000), ERR_NONE, "%s", w.op.err.msg);
-    pg_server_sql(&server, try_sql);
-    flags = flags_open(&r.loop, &store, r.redis);
+    store_fixture_open(&fx, &r.loop);
+    pg_server_sql(&fx.server, try_sql);
+    flags = flags_open(&r.loop, &fx.store, r.redis);
     cr_assert_eq(start(), ERR_NONE);
     /* Whether it hears this or not: when it knows, it is subscribed. */
     int64_t before = flags_revision(flags);
-    pg_server_sql(&server, "SELECT flags_touch()");
+    pg_server_sql(&fx.server, "SELECT flags_touch()");
     redis_publish(r.redis, FLAGS_CHANNEL, STR("x"));
     while (flags_revision(flags) == before) loop_run_for(&r.loop, 2);
     n_pushed = look("parley_flags_loads_total{cause=\"push\"} ");
@@ -85,15 +67,13 @@ static void setup(void)
 static void teardown(void)
 {
     flags_close(flags);
-    store_close(&store);
-    pg_close(pg);
+    store_fixture_close(&fx);
     fixture_close(&r);
-    pg_server_stop(&server);
 }
 
 TestSuite(flags, .init = setup, .fini = teardown, .timeout = 60);
 
-#define SQL(text) pg_server_sql(&server, text)
+#define SQL(text) pg_server_sql(&fx.server, text)
 
 static const char *try(const char *function, const char *args)
 {
@@ -132,7 +112,7 @@ Test(flags, the_registry_is_in_the_database)
     SQL("INSERT INTO flag_registry SELECT 'gone', type, def, help, words, min, max, reach, '0.0.9'"
         " FROM flag_registry WHERE name = 'tools'");
     flags_close(flags);
-    flags = flags_open(&r.loop, &store, r.redis);
+    flags = flags_open(&r.loop, &fx.store, r.redis);
     cr_assert_eq(start(), ERR_NONE);
     cr_expect_str_eq(SQL("SELECT help FROM flag_registry WHERE name = 'votes'"), "of tomorrow");
     cr_expect_str_eq(SQL("SELECT count(*) FROM flag_registry WHERE help = 'of yesterday'"), "1");
@@ -270,11 +250,11 @@ Test(flags, postgresql_away)
     try("set", "{\"name\": \"streaming\", \"value\": false}");
     told();
     cr_assert(becomes(FLAG_STREAMING, false));
-    pg_server_shut(&server, SIGQUIT);
+    pg_server_shut(&fx.server, SIGQUIT);
     told();
     loop_run_for(&r.loop, 200);
     cr_expect_not(flag_bool(flags, FLAG_STREAMING, NULL), "what is known stays in force");
-    pg_server_start(&server);
+    pg_server_start(&fx.server);
     try("reset", "{\"name\": \"streaming\"}");
     cr_expect(becomes(FLAG_STREAMING, true));
 }

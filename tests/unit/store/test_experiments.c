@@ -1,22 +1,9 @@
 /* The SQL of experiments, against a real PostgreSQL: who gets what, the statistics, the stop rule.
  */
-#include "core/net/sign.h"
 #include "core/store/experiment.h"
-#include "core/store/migrate.h"
-#include "core/store/request.h"
-#include "tests/support/pg_server.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <math.h>
 #include <stdio.h>
-
-static struct pg_server server;
-static struct loop loop;
-static struct pg *pg;
-static struct store store;
-static struct op op;
-static struct pg_rows rows;
-
-#define SQL(text) pg_server_sql(&server, text)
 
 /* What the tests say in one line. */
 static const char helpers[] =
@@ -51,48 +38,13 @@ static const char helpers[] =
     "CREATE FUNCTION told(a_arm integer, a_metric text, a_what text) RETURNS numeric LANGUAGE sql AS $$"
     " SELECT round((experiment_results('x') -> a_arm -> 'metrics' -> a_metric ->> a_what)::numeric, 4) $$;";
 
-static void wait_for(struct op *o)
-{
-    while (op_busy(o)) loop_run(&loop);
-    cr_assert_eq(o->err.kind, ERR_NONE, "%s", o->err.msg);
-}
-
-static void on_done(struct op *o)
-{
-    loop_stop(o->loop);
-}
-
 static void setup(void)
 {
-    struct err why;
-    sign_setup();
-    pg_server_start(&server);
-    loop_open(&loop);
-    const struct pg_conf conf = { .url = server.url,
-                                  .pool_min = 1,
-                                  .pool_max = 2,
-                                  .statement_timeout_ms = 20000,
-                                  .connect_timeout_ms = 5000,
-                                  .queue_max = 1000 };
-    cr_assert_eq(pg_open(&loop, &conf, &pg, &why), ERR_NONE, "%s", why.msg);
-    store_open(&store, &loop, pg);
-    op_init(&op, &loop, on_done);
-    struct migrate_report report;
-    store_migrate(&store, &op, false, &report);
-    wait_for(&op);
+    case_open();
     SQL(helpers);
 }
 
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_close(&store);
-    pg_close(pg);
-    loop_close(&loop);
-    pg_server_stop(&server);
-}
-
-TestSuite(experiments, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(experiments, .init = setup, .fini = case_close, .timeout = 60);
 
 #define TWO(weight_a, weight_b)                                                             \
     "[{\"name\": \"a\", \"weight\": " weight_a "}, {\"name\": \"b\", \"weight\": " weight_b \
@@ -245,7 +197,7 @@ static const char *guard(void)
     static char text[512];
     size_t n = 0;
     text[0] = 0;
-    store_experiments_guard(&store, &op, &rows);
+    store_experiments_guard(&fx.store, &op, &rows);
     wait_for(&op);
     for (int i = 0; i < rows.n; i++)
         n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s/%.*s: %.*s\n",
@@ -340,22 +292,11 @@ static struct claimed claim(const char *event, const char *place)
     static const struct uuid nil;
     struct request_ids ids;
     struct claimed c;
-    const struct request_new rq = { .request = uuid_v7(),
-                                    .message = uuid_v7(),
-                                    .user = uuid_v7(),
-                                    .conversation = uuid_v7(),
-                                    .channel_type = STR("telegram"),
-                                    .channel = STR("bot"),
-                                    .event = str_of(event),
-                                    .place = str_of(place),
-                                    .from = STR("p1"),
-                                    .platform_message = str_of(event),
-                                    .query = STR("What is it?"),
-                                    .metadata = STR("{}") };
-    store_accept(&store, &op, &rq, &rows);
+    const struct request_new rq = message(event, place);
+    store_accept(&fx.store, &op, &rq, &rows);
     wait_for(&op);
     cr_assert(store_accepted(&rows, &ids));
-    store_claim(&store, &op, ids.conversation, nil, STR("a"), 60000, &rows);
+    store_claim(&fx.store, &op, ids.conversation, nil, STR("a"), 60000, &rows);
     wait_for(&op);
     cr_assert(store_claimed(&rows, &c));
     return c;
@@ -381,7 +322,7 @@ static void keep(const struct claimed *c, const char *exposures)
         .exposures = str_of(exposures)
     };
     struct pg_rows kept = { .n = 0 };
-    store_keep(&store, &op, &row, &kept);
+    store_keep(&fx.store, &op, &row, &kept);
     wait_for(&op);
     cr_assert_eq(kept.n, 1);
     pg_rows_done(&kept);
@@ -428,7 +369,7 @@ Test(experiments, processes_hear_of_what_runs)
 {
     run_one(CREATE("x", ""));
     SQL(CREATE("draft", ""));
-    store_experiments(&store, &op, &rows);
+    store_experiments(&fx.store, &op, &rows);
     wait_for(&op);
     cr_assert_eq(rows.n, 1);
     cr_expect(pg_rows_bool(&rows, 0, 1));
@@ -439,7 +380,7 @@ Test(experiments, processes_hear_of_what_runs)
                 " \"weight\": 1}]")),
         "%.*s", STR_ARG(pg_rows_str(&rows, 0, 3)));
     SQL("SELECT tried('stop', '{\"name\": \"x\"}')");
-    store_experiments(&store, &op, &rows);
+    store_experiments(&fx.store, &op, &rows);
     wait_for(&op);
     cr_assert_eq(rows.n, 1);
     cr_expect_not(pg_rows_bool(&rows, 0, 1));

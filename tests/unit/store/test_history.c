@@ -1,60 +1,9 @@
 /* Threads as a person reads them, against a real PostgreSQL. */
-#include "core/net/sign.h"
 #include "core/store/history.h"
-#include "core/store/migrate.h"
-#include "core/store/request.h"
-#include "tests/support/pg_server.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
 
-static struct pg_server server;
-static struct loop loop;
-static struct pg *pg;
-static struct store store;
-static struct op op;
-static struct pg_rows rows;
-
-static void on_done(struct op *o)
-{
-    loop_stop(o->loop);
-}
-
-static void wait_for_op(void)
-{
-    while (op_busy(&op)) loop_run(&loop);
-    cr_assert_eq(op.err.kind, ERR_NONE, "%s", op.err.msg);
-}
-
-static void setup(void)
-{
-    struct err why;
-    sign_setup();
-    pg_server_start(&server);
-    loop_open(&loop);
-    const struct pg_conf conf = { .url = server.url,
-                                  .pool_min = 1,
-                                  .pool_max = 2,
-                                  .statement_timeout_ms = 20000,
-                                  .connect_timeout_ms = 5000,
-                                  .queue_max = 100 };
-    cr_assert_eq(pg_open(&loop, &conf, &pg, &why), ERR_NONE, "%s", why.msg);
-    store_open(&store, &loop, pg);
-    op_init(&op, &loop, on_done);
-    struct migrate_report report;
-    store_migrate(&store, &op, false, &report);
-    wait_for_op();
-}
-
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_close(&store);
-    pg_close(pg);
-    loop_close(&loop);
-    pg_server_stop(&server);
-}
-
-TestSuite(history, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(history, .init = case_open, .fini = case_close, .timeout = 60);
 
 /* Somebody writes; commands are not part of what a model sees. */
 static struct request_ids write_in(const char *person, const char *thread, const char *text)
@@ -81,8 +30,8 @@ static struct request_ids write_in(const char *person, const char *thread, const
                                     .ip = STR_NONE,
                                     .metadata = STR("{}"),
                                     .command = *text == '/' };
-    store_accept(&store, &op, &rq, &rows);
-    wait_for_op();
+    store_accept(&fx.store, &op, &rq, &rows);
+    wait_for(&op);
     cr_assert(store_accepted(&rows, &ids) && ids.fresh);
     return ids;
 }
@@ -97,15 +46,15 @@ static int read_page(const char *person, const char *thread, struct thread_page 
     const struct thread t = thread_of(person, thread);
     if (!page.limit) page.limit = 50;
     if (!page.bytes_max) page.bytes_max = 1 << 20;
-    store_thread_messages(&store, &op, &t, &page, &rows);
-    wait_for_op();
+    store_thread_messages(&fx.store, &op, &t, &page, &rows);
+    wait_for(&op);
     return rows.n;
 }
 
 static int list_threads(const char *person)
 {
-    store_threads(&store, &op, STR("web"), str_of(person), 10, &rows);
-    wait_for_op();
+    store_threads(&fx.store, &op, STR("web"), str_of(person), 10, &rows);
+    wait_for(&op);
     return rows.n;
 }
 
@@ -125,11 +74,11 @@ Test(history, lists_what_is_the_persons_own)
     cr_assert_eq(list_threads("nobody"), 0);
 
     const struct thread t1 = thread_of("anna", "t1"), t2 = thread_of("anna", "t2");
-    store_thread_pin(&store, &op, &t1, true, &rows);
-    wait_for_op();
+    store_thread_pin(&fx.store, &op, &t1, true, &rows);
+    wait_for(&op);
     cr_assert_eq(rows.n_affected, 1);
-    store_thread_rename(&store, &op, &t2, STR("A title"), &rows);
-    wait_for_op();
+    store_thread_rename(&fx.store, &op, &t2, STR("A title"), &rows);
+    wait_for(&op);
     list_threads("anna");
     expect(0, 0, "t1");
     expect(0, 1, "");
@@ -139,10 +88,10 @@ Test(history, lists_what_is_the_persons_own)
     cr_assert_not(pg_rows_bool(&rows, 1, 4));
     cr_assert_gt(pg_rows_i64(&rows, 1, 3), INT64_C(1500000000000));
 
-    store_thread_rename(&store, &op, &t2, STR_NONE, &rows);
-    wait_for_op();
-    store_thread_hide(&store, &op, &t1, &rows);
-    wait_for_op();
+    store_thread_rename(&fx.store, &op, &t2, STR_NONE, &rows);
+    wait_for(&op);
+    store_thread_hide(&fx.store, &op, &t1, &rows);
+    wait_for(&op);
     cr_assert_eq(list_threads("anna"), 1);
     expect(0, 1, "");
 }
@@ -151,8 +100,8 @@ Test(history, changes_nothing_of_others)
 {
     write_in("anna", "t1", "hers");
     const struct thread foreign = thread_of("bert", "t1");
-    store_thread_hide(&store, &op, &foreign, &rows);
-    wait_for_op();
+    store_thread_hide(&fx.store, &op, &foreign, &rows);
+    wait_for(&op);
     cr_assert_eq(rows.n_affected, 0);
     cr_assert_eq(list_threads("anna"), 1);
     cr_assert_eq(read_page("bert", "t1", (struct thread_page){ .limit = 0 }), 0);
@@ -166,7 +115,7 @@ Test(history, reads_all_conversations_of_a_thread_page_by_page)
         snprintf(text, sizeof(text), "message %d", i);
         ids[i] = write_in("anna", "t1", text);
         if (i % 4 == 3) /* as /new does: the next one begins another conversation in this place */
-            pg_server_sql(&server, "UPDATE conversations SET is_active = false");
+            pg_server_sql(&fx.server, "UPDATE conversations SET is_active = false");
     }
     cr_assert_eq(list_threads("anna"), 1);
     expect(0, 2, "message 0");
@@ -205,11 +154,11 @@ Test(history, knows_what_is_open)
     const struct thread t = thread_of("anna", "t1");
     struct claimed c;
     static const struct uuid nil;
-    store_claim(&store, &op, first.conversation, nil, STR("me"), 1000, &rows);
-    wait_for_op();
+    store_claim(&fx.store, &op, first.conversation, nil, STR("me"), 1000, &rows);
+    wait_for(&op);
     cr_assert(store_claimed(&rows, &c));
-    store_thread_open(&store, &op, &t, &rows);
-    wait_for_op();
+    store_thread_open(&fx.store, &op, &t, &rows);
+    wait_for(&op);
     cr_assert_eq(rows.n, 2);
     struct uuid request = pg_rows_uuid(&rows, 0, 0), message = pg_rows_uuid(&rows, 1, 1);
     cr_assert(uuid_eq(&request, &first.request) && uuid_eq(&message, &second.message));

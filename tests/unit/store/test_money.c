@@ -1,68 +1,15 @@
 /* Budgets, cost records and the price list, against a real PostgreSQL. */
-#include "core/net/sign.h"
 #include "core/store/budget.h"
-#include "core/store/migrate.h"
 #include "core/store/people.h"
 #include "core/store/person.h"
 #include "core/store/price.h"
-#include "core/store/request.h"
-#include "tests/support/pg_server.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
 
 #define CENT    INT64_C(10000000) /* nano */
 #define AT_ONCE 20
 
-static struct pg_server server;
-static struct loop loop;
-static struct pg *pg;
-static struct store store;
-static struct op op;
-static struct pg_rows rows;
-
-static void on_done(struct op *o)
-{
-    loop_stop(o->loop);
-}
-
-static void wait_for(struct op *o)
-{
-    while (op_busy(o)) loop_run(&loop);
-    cr_assert_eq(o->err.kind, ERR_NONE, "%s", o->err.msg);
-}
-
-static void setup(void)
-{
-    struct err why;
-    sign_setup();
-    pg_server_start(&server);
-    loop_open(&loop);
-    const struct pg_conf conf = { .url = server.url,
-                                  .pool_min = 2,
-                                  .pool_max = 8,
-                                  .statement_timeout_ms = 20000,
-                                  .connect_timeout_ms = 5000,
-                                  .queue_max = 1000 };
-    cr_assert_eq(pg_open(&loop, &conf, &pg, &why), ERR_NONE, "%s", why.msg);
-    store_open(&store, &loop, pg);
-    op_init(&op, &loop, on_done);
-    struct migrate_report report;
-    store_migrate(&store, &op, false, &report);
-    wait_for(&op);
-}
-
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_close(&store);
-    pg_close(pg);
-    loop_close(&loop);
-    pg_server_stop(&server);
-}
-
-TestSuite(money, .init = setup, .fini = teardown, .timeout = 60);
-
-#define SQL(text) pg_server_sql(&server, text)
+TestSuite(money, .init = case_open, .fini = case_close, .timeout = 60);
 
 /* A dollar a day for me, three for all. */
 static const struct budget_rows mine = { { "{\"person:me\",all}", 17 },
@@ -75,7 +22,7 @@ static const struct budget_rows yours = { { "{all,\"person:you\"}", 18 },
 /* Whether there was money for it. */
 static bool reserve(struct uuid id, const struct budget_rows *b, int64_t amount, int64_t lease_ms)
 {
-    store_budget_reserve(&store, &op, id, b, amount, lease_ms, &rows);
+    store_budget_reserve(&fx.store, &op, id, b, amount, lease_ms, &rows);
     wait_for(&op);
     return rows.n == 0;
 }
@@ -83,7 +30,7 @@ static bool reserve(struct uuid id, const struct budget_rows *b, int64_t amount,
 /* How many budgets passed a share of their limit. */
 static int settle(struct uuid id, const struct budget_rows *b, int64_t cost)
 {
-    store_budget_settle(&store, &op, id, b, cost, &rows);
+    store_budget_settle(&fx.store, &op, id, b, cost, &rows);
     wait_for(&op);
     return rows.n;
 }
@@ -165,7 +112,7 @@ Test(money, who_died_gives_back_and_who_only_slept_pays_all_the_same)
     cr_assert(reserve(died, &mine, 50 * CENT, -1000));
     cr_assert(reserve(slept, &mine, 50 * CENT, -1000));
     for (int i = 0; i < 2; i++) {
-        store_forget_next(&store, &op, &rows);
+        store_forget_next(&fx.store, &op, &rows);
         wait_for(&op);
         expect_budget("person:me", "0|0");
     }
@@ -183,9 +130,9 @@ Test(money, many_at_once_never_set_aside_more_than_there_is)
     static struct pg_rows answers[AT_ONCE];
     int n = 0;
     for (int i = 0; i < AT_ONCE; i++) {
-        op_init(&ops[i], &loop, on_done);
-        store_budget_reserve(&store, &ops[i], uuid_v7(), i % 2 ? &mine : &yours, 30 * CENT, 60000,
-                             &answers[i]);
+        op_init(&ops[i], &loop, store_fixture_done);
+        store_budget_reserve(&fx.store, &ops[i], uuid_v7(), i % 2 ? &mine : &yours, 30 * CENT,
+                             60000, &answers[i]);
     }
     for (int i = 0; i < AT_ONCE; i++) wait_for(&ops[i]);
     for (int i = 0; i < AT_ONCE; i++) {
@@ -218,16 +165,16 @@ Test(money, releasing_many_holds_up_nobody_for_ever)
           { "{day,day}", 9 },
           { "{900000000000,900000000000}", 27 } },
     };
-    op_init(&releasing, &loop, on_done);
-    for (int i = 0; i < AT_ONCE; i++) op_init(&ops[i], &loop, on_done);
+    op_init(&releasing, &loop, store_fixture_done);
+    for (int i = 0; i < AT_ONCE; i++) op_init(&ops[i], &loop, store_fixture_done);
     for (int round = 0; round < 20; round++) {
         for (int i = 0; i < AT_ONCE; i++)
-            store_budget_reserve(&store, &ops[i], uuid_v7(), &crossed[i % 4], CENT, -1000,
+            store_budget_reserve(&fx.store, &ops[i], uuid_v7(), &crossed[i % 4], CENT, -1000,
                                  &answers[i]);
         for (int i = 0; i < AT_ONCE; i++) wait_for(&ops[i]);
-        store_forget_next(&store, &releasing, &released);
+        store_forget_next(&fx.store, &releasing, &released);
         for (int i = 0; i < AT_ONCE; i++)
-            store_budget_reserve(&store, &ops[i], uuid_v7(), &crossed[i % 4], CENT, 60000,
+            store_budget_reserve(&fx.store, &ops[i], uuid_v7(), &crossed[i % 4], CENT, 60000,
                                  &answers[i]);
         for (int i = 0; i < AT_ONCE; i++) wait_for(&ops[i]);
         wait_for(&releasing);
@@ -257,7 +204,7 @@ static struct request_ids take_in(const char *event, const char *from, const cha
                                     .platform_message = str_of(event),
                                     .query = STR("What is it?"),
                                     .metadata = str_of(metadata) };
-    store_accept(&store, &op, &rq, &rows);
+    store_accept(&fx.store, &op, &rq, &rows);
     wait_for(&op);
     cr_assert(store_accepted(&rows, &ids));
     return ids;
@@ -272,7 +219,7 @@ static void answer(const struct request_ids *ids, const char *costs)
 {
     static const struct uuid nil;
     struct claimed c;
-    store_claim(&store, &op, ids->conversation, nil, STR("a"), 60000, &rows);
+    store_claim(&fx.store, &op, ids->conversation, nil, STR("a"), 60000, &rows);
     wait_for(&op);
     cr_assert(store_claimed(&rows, &c));
     const struct reply_row row = { .request = c.request,
@@ -287,7 +234,7 @@ static void answer(const struct request_ids *ids, const char *costs)
                                    .parts = STR("[]"),
                                    .costs = str_of(costs) };
     for (int i = 0; i < 2; i++) { /* its outcome got lost */
-        store_keep(&store, &op, &row, &rows);
+        store_keep(&fx.store, &op, &row, &rows);
         wait_for(&op);
         cr_assert_eq(rows.n, 1 - i);
     }
@@ -344,13 +291,13 @@ Test(money, what_was_set_aside_for_a_forgotten_person_is_the_others_again)
 
 static void asked(struct uuid id, struct uuid request)
 {
-    store_budget_asked(&store, &op, id, request, STR("openai"), STR("m"));
+    store_budget_asked(&fx.store, &op, id, request, STR("openai"), STR("m"));
     wait_for(&op);
 }
 
 static void release(void)
 {
-    store_forget_next(&store, &op, &rows);
+    store_forget_next(&fx.store, &op, &rows);
     wait_for(&op);
 }
 
@@ -447,15 +394,15 @@ Test(money, linking_and_unlinking_makes_no_money)
     struct uuid one = user_of("p1"), two = user_of("p2"), fresh = uuid_v7();
     cr_assert(has_left(one, 90));
     cr_assert(has_left(two, 10));
-    store_link_offer(&store, &op, two, STR("code"), 60000);
+    store_link_offer(&fx.store, &op, two, STR("code"), 60000);
     wait_for(&op);
-    store_link_take(&store, &op, one, STR("code"), 5, 60000, &rows);
+    store_link_take(&fx.store, &op, one, STR("code"), 5, 60000, &rows);
     wait_for(&op);
     cr_assert(str_eq(pg_rows_str(&rows, 0, 0), STR("linked")));
     cr_expect_not(has_left(two, 11), "what the other one spent counts");
     cr_expect(has_left(two, 10));
     const struct claimed c = { .user = two, .channel_type = STR("telegram"), .from = STR("p1") };
-    store_unlink(&store, &op, &c, fresh, &rows);
+    store_unlink(&fx.store, &op, &c, fresh, &rows);
     wait_for(&op);
     cr_assert(pg_rows_bool(&rows, 0, 0));
     cr_expect_not(has_left(fresh, 1), "nobody gets a new budget that way");
@@ -466,21 +413,21 @@ Test(money, linking_and_unlinking_makes_no_money)
 Test(money, a_list_takes_the_place_of_the_old_one)
 {
     store_prices_replace(
-        &store, &op,
+        &fx.store, &op,
         STR("{\"a\": {\"litellm_provider\": \"openai\", \"input_cost_per_token\": 2.5e-06},"
             " \"b%\": {\"input_cost_per_token\": 1e-06}}"),
         STR("v1"), &rows);
     wait_for(&op);
     cr_expect_eq(pg_rows_i64(&rows, 0, 0), 0);
     cr_expect_eq(pg_rows_i64(&rows, 0, 1), 2);
-    store_prices_like(&store, &op, STR("%"), 10, &rows);
+    store_prices_like(&fx.store, &op, STR("%"), 10, &rows);
     wait_for(&op);
     cr_expect_eq(rows.n, 1, "a pattern is no SQL");
-    store_prices_replace(&store, &op, STR("{\"a\": {\"input_cost_per_token\": 3e-06}}"), STR("v2"),
-                         &rows);
+    store_prices_replace(&fx.store, &op, STR("{\"a\": {\"input_cost_per_token\": 3e-06}}"),
+                         STR("v2"), &rows);
     wait_for(&op);
     cr_expect_eq(pg_rows_i64(&rows, 0, 0), 2);
-    store_prices(&store, &op, STR("{a,\"b%\"}"), &rows);
+    store_prices(&fx.store, &op, STR("{a,\"b%\"}"), &rows);
     wait_for(&op);
     cr_assert_eq(rows.n, 1);
     cr_expect(str_eq(pg_rows_str(&rows, 0, 2), STR("v2")));

@@ -1,103 +1,40 @@
 /* The SQL of the queue, the outbox and the leases, against a real PostgreSQL. Invariants 2, 3, 4.
  */
-#include "core/net/sign.h"
 #include "core/store/conversation.h"
 #include "core/store/delivery.h"
 #include "core/store/lease.h"
-#include "core/store/migrate.h"
 #include "core/store/people.h"
-#include "core/store/request.h"
 #include "core/store/response.h"
-#include "tests/support/pg_server.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
-
-static struct pg_server server;
-static struct loop loop;
-static struct pg *pg;
-static struct store store;
-static struct op op;
-static struct pg_rows rows;
-
-static void on_done(struct op *o)
-{
-    loop_stop(o->loop);
-}
-
-static enum err_kind wait_for(struct op *o)
-{
-    while (op_busy(o)) loop_run(&loop);
-    return o->err.kind;
-}
 
 static void setup(void)
 {
-    struct err why;
-    sign_setup();
-    pg_server_start(&server);
-    loop_open(&loop);
-    const struct pg_conf conf = { .url = server.url,
-                                  .pool_min = 2,
-                                  .pool_max = 4,
-                                  .statement_timeout_ms = 20000,
-                                  .connect_timeout_ms = 5000,
-                                  .queue_max = 1000 };
-    cr_assert_eq(pg_open(&loop, &conf, &pg, &why), ERR_NONE, "%s", why.msg);
-    store_open(&store, &loop, pg);
-    op_init(&op, &loop, on_done);
-    struct migrate_report report;
-    store_migrate(&store, &op, false, &report);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
-    cr_assert_eq(report.n_applied, report.n_known);
-    cr_assert_gt(report.n_known, 0);
+    case_open();
+    cr_assert_eq(fx.report.n_applied, fx.report.n_known);
+    cr_assert_gt(fx.report.n_known, 0);
 }
 
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_close(&store);
-    pg_close(pg);
-    loop_close(&loop);
-    pg_server_stop(&server);
-}
-
-TestSuite(store, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(store, .init = setup, .fini = case_close, .timeout = 60);
 
 #define OWNER_A STR("a")
 #define OWNER_B STR("b")
 static const struct uuid nil;
 
-static struct request_new message(const char *event, const char *place)
-{
-    return (struct request_new){ .request = uuid_v7(),
-                                 .message = uuid_v7(),
-                                 .user = uuid_v7(),
-                                 .conversation = uuid_v7(),
-                                 .channel_type = STR("telegram"),
-                                 .channel = STR("bot"),
-                                 .event = str_of(event),
-                                 .place = str_of(place),
-                                 .from = STR("p1"),
-                                 .username = STR("anna"),
-                                 .platform_message = str_of(event),
-                                 .query = STR("What is it?"),
-                                 .metadata = STR("{\"direct\": true}") };
-}
-
 static struct request_ids take_in(const char *event, const char *place)
 {
     struct request_new rq = message(event, place);
     struct request_ids ids = { .fresh = false };
-    store_accept(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert(store_accepted(&rows, &ids));
     return ids;
 }
 
 static bool claim(struct uuid conversation, struct str owner, int64_t lease_ms, struct claimed *ret)
 {
-    store_claim(&store, &op, conversation, nil, owner, lease_ms, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_claim(&fx.store, &op, conversation, nil, owner, lease_ms, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     return store_claimed(&rows, ret);
 }
 
@@ -122,15 +59,15 @@ static bool keep(const struct claimed *c, const char *content, struct uuid *ret_
                                    .completion_tokens = -1,
                                    .parts = str_of(parts),
                                    .n_parts = 1 };
-    store_keep(&store, &op, &row, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_keep(&fx.store, &op, &row, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     return rows.n > 0;
 }
 
 static bool mark(const struct claimed *c, struct uuid part)
 {
-    store_mark(&store, &op, part, c->request, c->attempt, 30000, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_mark(&fx.store, &op, part, c->request, c->attempt, 30000, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     return rows.n > 0;
 }
 
@@ -143,8 +80,8 @@ static bool record_sent(const struct claimed *c, struct uuid part)
                                             .status = STR("sent"),
                                             .platform_message = STR("99"),
                                             .last = true };
-    store_record(&store, &op, &result, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_record(&fx.store, &op, &result, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert_eq(rows.n, 1);
     return pg_rows_bool(&rows, 0, 1);
 }
@@ -154,7 +91,7 @@ static const char *status_of(struct uuid request)
     char id[UUID_TEXT_MAX], sql[128];
     uuid_text(&request, id);
     snprintf(sql, sizeof sql, "SELECT status FROM requests WHERE id = '%s'", id);
-    return pg_server_sql(&server, sql);
+    return pg_server_sql(&fx.server, sql);
 }
 
 Test(store, invariant_2_an_event_is_taken_once)
@@ -166,8 +103,8 @@ Test(store, invariant_2_an_event_is_taken_once)
     cr_assert(uuid_eq(&first.request, &again.request));
     cr_assert(other.fresh);
     cr_assert(uuid_eq(&first.conversation, &other.conversation), "one place, one conversation");
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT count(*) FROM messages"), "2");
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT count(*) FROM users"), "1");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM messages"), "2");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM users"), "1");
 }
 
 /* The connection broke at the commit: the group is sent again as it was. */
@@ -176,13 +113,13 @@ Test(store, accept_can_be_repeated)
     const struct request_new rq = message("e1", "1");
     for (int i = 0; i < 2; i++) {
         struct request_ids ids;
-        store_accept(&store, &op, &rq, &rows);
-        cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+        store_accept(&fx.store, &op, &rq, &rows);
+        cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
         cr_assert(store_accepted(&rows, &ids));
         cr_assert(ids.fresh);
         cr_assert(uuid_eq(&ids.request, &rq.request));
     }
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT count(*) FROM messages"), "1");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM messages"), "1");
 }
 
 Test(store, many_at_once_with_duplicates_among_them)
@@ -194,20 +131,20 @@ Test(store, many_at_once_with_duplicates_among_them)
     for (int i = 0; i < N; i++) {
         snprintf(event[i], sizeof event[i], "e%d", i / 2); /* each twice */
         struct request_new rq = message(event[i], i % 4 < 2 ? "1" : "2");
-        op_init(&ops[i], &loop, on_done);
-        store_accept(&store, &ops[i], &rq, &answers[i]);
+        op_init(&ops[i], &loop, store_fixture_done);
+        store_accept(&fx.store, &ops[i], &rq, &answers[i]);
     }
     int n_fresh = 0;
     for (int i = 0; i < N; i++) {
         struct request_ids ids;
-        cr_assert_eq(wait_for(&ops[i]), ERR_NONE, "%s", ops[i].err.msg);
+        cr_assert_eq(store_fixture_wait(&ops[i]), ERR_NONE, "%s", ops[i].err.msg);
         cr_assert(store_accepted(&answers[i], &ids));
         n_fresh += ids.fresh;
         pg_rows_done(&answers[i]);
     }
     cr_assert_eq(n_fresh, N / 2);
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT count(*) FROM messages"), "20");
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT count(*) FROM conversations"), "2");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM messages"), "20");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM conversations"), "2");
 }
 
 Test(store, invariant_3_one_turn_a_conversation_in_order)
@@ -238,7 +175,7 @@ Test(store, invariant_3_who_lost_the_lease_writes_nothing)
     struct claimed stale, now;
     struct uuid part, late;
     cr_assert(claim(ids.conversation, OWNER_A, 1, &stale));
-    pg_server_sql(&server, "SELECT pg_sleep(0.01)");
+    pg_server_sql(&fx.server, "SELECT pg_sleep(0.01)");
     cr_assert(claim(ids.conversation, OWNER_B, 30000, &now), "the lease has run out");
     cr_assert_eq(now.attempt, stale.attempt + 1);
     cr_assert_not(keep(&stale, "stale", &late));
@@ -250,10 +187,10 @@ Test(store, invariant_3_who_lost_the_lease_writes_nothing)
     cr_assert_str_eq(status_of(ids.request), "sending", "a stale process cannot end the request");
     record_sent(&now, part);
     cr_assert_str_eq(status_of(ids.request), "answered");
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT string_agg(content, ',') FROM deliveries"),
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT string_agg(content, ',') FROM deliveries"),
                      "now");
     cr_assert_str_eq(
-        pg_server_sql(&server, "SELECT count(*) FROM messages WHERE role = 'assistant'"), "1");
+        pg_server_sql(&fx.server, "SELECT count(*) FROM messages WHERE role = 'assistant'"), "1");
 }
 
 Test(store, a_kept_reply_is_only_delivered)
@@ -263,12 +200,12 @@ Test(store, a_kept_reply_is_only_delivered)
     struct uuid part;
     claim(ids.conversation, OWNER_A, 1, &a);
     keep(&a, "kept", &part);
-    pg_server_sql(&server, "SELECT pg_sleep(0.01)");
+    pg_server_sql(&fx.server, "SELECT pg_sleep(0.01)");
     cr_assert(claim(ids.conversation, OWNER_B, 30000, &b));
     cr_assert(b.sending);
     cr_assert(str_eq(b.outcome, STR("answered")));
-    store_parts(&store, &op, b.request, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_parts(&fx.store, &op, b.request, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_eq(rows.n, 1);
     cr_assert(str_eq(pg_rows_str(&rows, 0, 3), STR("kept")));
     cr_assert(str_eq(pg_rows_str(&rows, 0, 5), STR("pending")));
@@ -283,13 +220,13 @@ Test(store, merge_takes_what_waits_and_remembers)
     claim(first.conversation, OWNER_A, 30000, &c);
     for (int i = 0; i < 2;
          i++) { /* the second time nothing new waits, but the two are still there */
-        store_merge(&store, &op, &c, &rows);
-        cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+        store_merge(&fx.store, &op, &c, &rows);
+        cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
         cr_assert_eq(rows.n, 2);
         pg_rows_done(&rows);
     }
     cr_assert_str_eq(
-        pg_server_sql(&server, "SELECT count(*) FROM requests WHERE status = 'merged'"), "2");
+        pg_server_sql(&fx.server, "SELECT count(*) FROM requests WHERE status = 'merged'"), "2");
 }
 
 Test(store, merge_ends_before_a_command)
@@ -298,16 +235,16 @@ Test(store, merge_ends_before_a_command)
     struct request_new command = message("e2", "1");
     struct claimed c;
     command.query = STR(" /new");
-    store_accept(&store, &op, &command, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_accept(&fx.store, &op, &command, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     take_in("e3", "1");
     claim(first.conversation, OWNER_A, 30000, &c);
     struct pg_rows merged = { .n = 0 };
-    store_merge(&store, &op, &c, &merged);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_merge(&fx.store, &op, &c, &merged);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert_eq(merged.n, 0);
     cr_assert_str_eq(
-        pg_server_sql(&server, "SELECT count(*) FROM requests WHERE status = 'queued'"), "2");
+        pg_server_sql(&fx.server, "SELECT count(*) FROM requests WHERE status = 'queued'"), "2");
     pg_rows_done(&merged);
 }
 
@@ -320,12 +257,12 @@ Test(store, an_urgent_reply_beside_an_answer_counts_once)
     struct op ops[2];
     struct pg_rows kept[2] = { { .n = 0 }, { .n = 0 } }, claims[2] = { { .n = 0 }, { .n = 0 } };
     stop.urgent = true;
-    store_accept(&store, &op, &stop, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_accept(&fx.store, &op, &stop, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     for (int i = 0; i < 2; i++) {
-        store_claim(&store, &op, first.conversation, i ? nil : stop.request, OWNER_A, 30000,
+        store_claim(&fx.store, &op, first.conversation, i ? nil : stop.request, OWNER_A, 30000,
                     &claims[i]);
-        cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+        cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
         cr_assert(store_claimed(&claims[i], &c[i]));
     }
     for (int i = 0; i < 2; i++) {
@@ -342,17 +279,17 @@ Test(store, an_urgent_reply_beside_an_answer_counts_once)
                                        .completion_tokens = -1,
                                        .parts = STR("[]"),
                                        .n_parts = 1 };
-        op_init(&ops[i], &loop, on_done);
-        store_keep(&store, &ops[i], &row, &kept[i]);
+        op_init(&ops[i], &loop, store_fixture_done);
+        store_keep(&fx.store, &ops[i], &row, &kept[i]);
     }
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(wait_for(&ops[i]), ERR_NONE, "%s", ops[i].err.msg);
+        cr_assert_eq(store_fixture_wait(&ops[i]), ERR_NONE, "%s", ops[i].err.msg);
         cr_assert_eq(kept[i].n, 1);
         pg_rows_done(&kept[i]);
         pg_rows_done(&claims[i]);
     }
     cr_assert_str_eq(
-        pg_server_sql(&server,
+        pg_server_sql(&fx.server,
                       "SELECT message_count || ' ' || context_window_used FROM conversations"),
         "2 3");
 }
@@ -364,16 +301,16 @@ Test(store, a_stale_process_takes_back_nothing)
     struct uuid part;
     claim(ids.conversation, OWNER_A, 1, &stale);
     keep(&stale, "kept", &part);
-    pg_server_sql(&server, "SELECT pg_sleep(0.01)");
+    pg_server_sql(&fx.server, "SELECT pg_sleep(0.01)");
     claim(ids.conversation, OWNER_B, 30000, &now);
     cr_assert(mark(&now, part));
     const struct delivery_result late = { .delivery = part,
                                           .request = stale.request,
                                           .attempt = stale.attempt,
                                           .status = STR("pending") };
-    store_record(&store, &op, &late, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT status FROM deliveries"), "sending");
+    store_record(&fx.store, &op, &late, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT status FROM deliveries"), "sending");
 }
 
 Test(store, renew_says_what_is_still_ours)
@@ -386,11 +323,11 @@ Test(store, renew_says_what_is_still_ours)
     snprintf(list, sizeof list, "{%s}", id);
     for (int i = 0; i < 2; i++) {
         pg_rows_done(&rows);
-        store_renew(&store, &op, str_of(list), i ? OWNER_B : OWNER_A, 30000, &rows);
-        cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+        store_renew(&fx.store, &op, str_of(list), i ? OWNER_B : OWNER_A, 30000, &rows);
+        cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
         cr_assert_eq(rows.n, i ? 0 : 1);
     }
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT lease_until > now() FROM requests"), "t");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT lease_until > now() FROM requests"), "t");
 }
 
 Test(store, sweep_finds_what_nobody_does)
@@ -398,27 +335,27 @@ Test(store, sweep_finds_what_nobody_does)
     struct request_ids waiting = take_in("e1", "1"), running = take_in("e2", "2");
     struct claimed c;
     claim(running.conversation, OWNER_A, 30000, &c);
-    store_sweep(&store, &op, STR("{bot,other}"), 0, 10, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_sweep(&fx.store, &op, STR("{bot,other}"), 0, 10, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert_eq(rows.n, 1, "the running one is somebody's");
     struct uuid found = pg_rows_uuid(&rows, 0, 0);
     cr_assert(uuid_eq(&found, &waiting.conversation));
     pg_rows_done(&rows);
-    store_sweep(&store, &op, STR("{other}"), 0, 10, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_sweep(&fx.store, &op, STR("{other}"), 0, 10, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_eq(rows.n, 0, "not a channel of this process");
-    store_requeue(&store, &op, c.request, c.attempt);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
-    store_sweep(&store, &op, STR("{bot,other}"), 0, 10, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_requeue(&fx.store, &op, c.request, c.attempt);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
+    store_sweep(&fx.store, &op, STR("{bot,other}"), 0, 10, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_eq(rows.n, 2);
 }
 
 static void end_conversation(const struct claimed *c)
 {
     struct pg_rows ended = { .n = 0 };
-    store_end_conversation(&store, &op, c, uuid_v7(), &ended);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_end_conversation(&fx.store, &op, c, uuid_v7(), &ended);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     pg_rows_done(&rows);
     rows = ended;
 }
@@ -435,7 +372,7 @@ Test(store, what_waits_behind_new_goes_along)
     cr_assert(uuid_eq(&third.conversation, &next), "one queue, in the order of arrival");
     cr_assert(claim(next, OWNER_B, 30000, &waiting));
     cr_assert(uuid_eq(&waiting.request, &second.request));
-    cr_assert_str_eq(pg_server_sql(&server,
+    cr_assert_str_eq(pg_server_sql(&fx.server,
                                    "SELECT count(DISTINCT m.conversation_id) FROM messages m "
                                    "JOIN requests r ON r.message_id = m.id "
                                    "AND r.conversation_id = m.conversation_id"),
@@ -453,8 +390,8 @@ Test(store, new_conversation_and_move)
     cr_assert_eq(rows.n, 0, "nothing waits");
     struct request_ids second = take_in("e2", "1");
     cr_assert_not(uuid_eq(&first.conversation, &second.conversation));
-    store_move(&store, &op, STR("bot"), STR("1"), STR("-1001"));
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_move(&fx.store, &op, STR("bot"), STR("1"), STR("-1001"));
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     struct request_ids third = take_in("e3", "-1001");
     cr_assert(uuid_eq(&third.conversation, &second.conversation));
 }
@@ -465,14 +402,14 @@ Test(store, edit_only_while_it_waits)
     struct request_new rq = message("e1", "1");
     struct claimed c;
     rq.query = STR("changed");
-    store_edit(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_edit(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert_eq(rows.n, 1);
     claim(ids.conversation, OWNER_A, 30000, &c);
     cr_assert(str_eq(c.query, STR("changed")));
     pg_rows_done(&rows);
-    store_edit(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_edit(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_eq(rows.n, 0);
 }
 
@@ -484,8 +421,8 @@ Test(store, history_is_what_was_answered)
     struct uuid part;
     claim(ids.conversation, OWNER_A, 30000, &c);
     keep(&c, "an answer", &part);
-    store_history(&store, &op, ids.conversation, 10, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_history(&fx.store, &op, ids.conversation, 10, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert_eq(rows.n, 1);
     cr_assert(str_eq(pg_rows_str(&rows, 0, 0), STR("What is it?")));
     cr_assert(str_eq(pg_rows_str(&rows, 0, 1), STR("an answer")));
@@ -494,62 +431,62 @@ Test(store, history_is_what_was_answered)
 Test(store, leases_pass_on_with_their_state)
 {
     struct lease a, b;
-    store_lease_take(&store, &op, STR("bot"), OWNER_A, 30000, &a);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_lease_take(&fx.store, &op, STR("bot"), OWNER_A, 30000, &a);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert(a.mine);
-    store_lease_save(&store, &op, STR("bot"), a.fence, STR("{\"offset\": 7}"), 30000);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
-    store_lease_take(&store, &op, STR("bot"), OWNER_B, 30000, &b);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_lease_save(&fx.store, &op, STR("bot"), a.fence, STR("{\"offset\": 7}"), 30000);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
+    store_lease_take(&fx.store, &op, STR("bot"), OWNER_B, 30000, &b);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_not(b.mine);
     cr_assert_str_eq(b.owner, "a");
-    store_lease_drop(&store, &op, STR("bot"), a.fence);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
-    store_lease_take(&store, &op, STR("bot"), OWNER_B, 30000, &b);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_lease_drop(&fx.store, &op, STR("bot"), a.fence);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
+    store_lease_take(&fx.store, &op, STR("bot"), OWNER_B, 30000, &b);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert(b.mine);
     cr_assert_str_eq(b.state, "{\"offset\": 7}");
     cr_assert_gt(b.fence, a.fence);
-    store_lease_save(&store, &op, STR("bot"), a.fence, STR("{}"), 30000);
-    cr_assert_eq(wait_for(&op), ERR_REFUSED, "a fenced-off owner saves nothing");
+    store_lease_save(&fx.store, &op, STR("bot"), a.fence, STR("{}"), 30000);
+    cr_assert_eq(store_fixture_wait(&op), ERR_REFUSED, "a fenced-off owner saves nothing");
 }
 
 Test(store, migrations_run_once_and_refuse_edits)
 {
     struct migrate_report report;
-    store_migrate(&store, &op, false, &report);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_migrate(&fx.store, &op, false, &report);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_eq(report.n_applied, 0);
-    pg_server_sql(&server, "UPDATE schema_migrations SET checksum = 'x' WHERE version = 1");
-    store_migrate(&store, &op, false, &report);
-    cr_assert_eq(wait_for(&op), ERR_CONF);
+    pg_server_sql(&fx.server, "UPDATE schema_migrations SET checksum = 'x' WHERE version = 1");
+    store_migrate(&fx.store, &op, false, &report);
+    cr_assert_eq(store_fixture_wait(&op), ERR_CONF);
     cr_assert(strstr(op.err.msg, "0001_core.sql"), "%s", op.err.msg);
 }
 
 Test(store, partitions_are_made_ahead_and_dropped_by_age)
 {
     cr_assert_str_eq(
-        pg_server_sql(&server,
+        pg_server_sql(&fx.server,
                       "SELECT count(*) FROM pg_inherits WHERE inhparent = 'messages'::regclass"),
         "4", "three months and the default");
-    pg_server_sql(&server, "CREATE TABLE messages_2020_01 PARTITION OF messages FOR VALUES FROM "
-                           "(uuid_v7_floor('2020-01-01Z')) TO (uuid_v7_floor('2020-02-01Z'))");
+    pg_server_sql(&fx.server, "CREATE TABLE messages_2020_01 PARTITION OF messages FOR VALUES FROM "
+                              "(uuid_v7_floor('2020-01-01Z')) TO (uuid_v7_floor('2020-02-01Z'))");
     pg_server_sql(
-        &server,
+        &fx.server,
         "INSERT INTO users (id) VALUES (gen_random_uuid());"
         "INSERT INTO conversations (id, user_id, channel_type, channel, place_channel)"
         " SELECT gen_random_uuid(), id, 'x', 'x', 'x' FROM users;"
         "INSERT INTO messages (id, conversation_id, role, content) SELECT"
         " uuid_v7_floor(now() + interval '94 days'), id, 'user', 'early' FROM conversations");
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT messages_partitions_make(6)"), "3",
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT messages_partitions_make(6)"), "3",
                      "all but the month of the message whose clock ran ahead");
-    pg_server_sql(&server, "DELETE FROM messages WHERE content = 'early'");
-    store_partitions(&store, &op, 12, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    pg_server_sql(&fx.server, "DELETE FROM messages WHERE content = 'early'");
+    store_partitions(&fx.store, &op, 12, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert_eq(rows.n, 2);
     cr_assert(str_eq(pg_rows_str(&rows, 1, 0), STR("messages_2020_01")));
     take_in("e1", "1");
-    cr_assert_str_eq(pg_server_sql(&server, "SELECT count(*) FROM messages_default"), "0");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM messages_default"), "0");
 }
 
 /* --- what 0002 brought --- */
@@ -562,8 +499,8 @@ static int64_t count(const char *sql)
     cr_assert_lt(n, 16);
     snprintf(names[n], sizeof names[n], "t_%zu", n);
     stmts[n] = (struct pg_stmt){ names[n], sql };
-    pg_query(pg, &op, &stmts[n++], NULL, 0, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    pg_query(fx.pg, &op, &stmts[n++], NULL, 0, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     return pg_rows_i64(&rows, 0, 0);
 }
 
@@ -574,8 +511,8 @@ Test(store, a_request_keeps_ticket_lateness_and_pictures)
     struct request_ids ids;
     rq.metadata = STR("{\"direct\": false, \"ticket\": \"sealed\", \"late_ms\": 90000,"
                       " \"pictures\": [\"https://x/1.png\"]}");
-    store_accept(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert(store_accepted(&rows, &ids));
     cr_assert(claim(ids.conversation, OWNER_A, 30000, &c));
     cr_assert(str_eq(c.ticket, STR("sealed")));
@@ -592,14 +529,14 @@ Test(store, a_message_with_a_ticket_is_not_merged_into_another)
     take_in("e2", "7");
     struct request_new rq = message("e3", "7");
     rq.metadata = STR("{\"ticket\": \"sealed\"}");
-    store_accept(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     take_in("e4", "7");
     cr_assert(claim(first.conversation, OWNER_A, 30000, &c));
     struct claimed kept = c;
     struct pg_rows merged = { .n = 0 };
-    store_merge(&store, &op, &kept, &merged);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_merge(&fx.store, &op, &kept, &merged);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert_eq(merged.n, 1, "e2 alone");
     pg_rows_done(&merged);
 }
@@ -612,8 +549,8 @@ Test(store, what_waits_can_be_taken_back_and_what_runs_cannot)
     cr_assert(claim(first.conversation, OWNER_A, 30000, &c));
     for (int i = 1; i <= 2; i++) {
         struct request_new rq = message(i == 1 ? "e1" : "e2", "7");
-        store_withdraw(&store, &op, &rq, &rows);
-        cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+        store_withdraw(&fx.store, &op, &rq, &rows);
+        cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
         cr_assert_eq(rows.n, i - 1);
     }
     cr_assert_eq(count("SELECT count(*) FROM requests WHERE status = 'cancelled'"), 1);
@@ -629,8 +566,8 @@ static void vote(const char *on, const char *from, int value, bool taken_back)
                             .from = str_of(from),
                             .vote = value,
                             .taken_back = taken_back };
-    store_vote(&store, &op, &v, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_vote(&fx.store, &op, &v, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
 }
 
 Test(store, the_last_vote_of_each_person_counts)
@@ -646,8 +583,8 @@ Test(store, the_last_vote_of_each_person_counts)
                                             .status = STR("sent"),
                                             .platform_message = STR("m9"),
                                             .last = true };
-    store_record(&store, &op, &result, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_record(&fx.store, &op, &result, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
 
     vote("m9", "p1", 1, false);
     vote("m9", "p2", 1, false);
@@ -666,16 +603,16 @@ Test(store, the_last_vote_of_each_person_counts)
 static const char *link_take(struct uuid user, const char *hash)
 {
     static char word[16];
-    store_link_take(&store, &op, user, str_of(hash), 5, 60000, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_link_take(&fx.store, &op, user, str_of(hash), 5, 60000, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     snprintf(word, sizeof word, "%.*s", STR_ARG(pg_rows_str(&rows, 0, 0)));
     return word;
 }
 
 static void link_offer(struct uuid user, const char *hash, int64_t life_ms)
 {
-    store_link_offer(&store, &op, user, str_of(hash), life_ms);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_link_offer(&fx.store, &op, user, str_of(hash), life_ms);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
 }
 
 Test(store, a_code_makes_two_identities_one_person_once)
@@ -685,8 +622,8 @@ Test(store, a_code_makes_two_identities_one_person_once)
     rq.channel_type = STR("discord");
     rq.from = STR("d1");
     struct request_ids there;
-    store_accept(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert(store_accepted(&rows, &there));
 
     link_offer(here.user, "old", 60000);
@@ -704,8 +641,8 @@ Test(store, a_code_makes_two_identities_one_person_once)
     rq = message("e3", "8");
     rq.channel_type = STR("discord");
     rq.from = STR("d1");
-    store_accept(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     cr_assert(store_accepted(&rows, &there));
     cr_assert(uuid_eq(&there.user, &here.user));
 }
@@ -716,8 +653,8 @@ Test(store, codes_grow_old_and_guessing_ends)
     struct request_new rq = message("e2", "8");
     rq.from = STR("p2");
     struct request_ids there;
-    store_accept(&store, &op, &rq, &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE);
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert(store_accepted(&rows, &there));
     link_offer(here.user, "code", -1);
     cr_assert_str_eq(link_take(there.user, "code"), "unknown");
@@ -737,15 +674,15 @@ static void response_put(const char *key, const char *content, struct uuid user,
                                       .usage = STR("{\"prompt\": 3}"),
                                       .user = user,
                                       .ttl_ms = ttl_ms };
-    store_response_put(&store, &op, &row);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_response_put(&fx.store, &op, &row);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
 }
 
 static bool response_is(const char *key, const char *content)
 {
     pg_rows_done(&rows);
-    store_response_get(&store, &op, str_of(key), &rows);
-    cr_assert_eq(wait_for(&op), ERR_NONE, "%s", op.err.msg);
+    store_response_get(&fx.store, &op, str_of(key), &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     return rows.n == 1 && str_eq(pg_rows_str(&rows, 0, 0), str_of(content));
 }
 
@@ -782,7 +719,7 @@ Test(store, an_expired_answer_is_not_found_and_is_purged)
     response_put("young", "two", user, 60000);
     cr_assert_not(response_is("old", "one"));
     cr_assert_eq(count("SELECT count(*) FROM response_cache"), 2);
-    pg_server_sql(&server, "SELECT drop_outdated()");
+    pg_server_sql(&fx.server, "SELECT drop_outdated()");
     cr_assert_eq(count("SELECT count(*) FROM response_cache WHERE cache_key = 'old'"), 0);
     cr_assert(response_is("young", "two"));
 }
@@ -791,10 +728,10 @@ Test(store, an_erasure_takes_answers_along_and_none_comes_after)
 {
     struct uuid user = take_in("e1", "1").user;
     response_put("k", "one", user, 60000);
-    pg_server_sql(&server, "UPDATE users SET forget_at = now()");
+    pg_server_sql(&fx.server, "UPDATE users SET forget_at = now()");
     response_put("late", "two", user, 60000);
     cr_assert_eq(count("SELECT count(*) FROM response_cache WHERE cache_key = 'late'"), 0);
-    pg_server_sql(&server, "SELECT forget_person(id) FROM users");
+    pg_server_sql(&fx.server, "SELECT forget_person(id) FROM users");
     response_put("later", "three", user, 60000);
     cr_assert_eq(count("SELECT count(*) FROM response_cache"), 0);
 }

@@ -1,66 +1,15 @@
 /* Events and what is to be sent about them, against a real PostgreSQL. */
-#include "core/net/sign.h"
 #include "core/store/delivery.h"
-#include "core/store/migrate.h"
-#include "core/store/request.h"
 #include "core/store/webhook.h"
-#include "tests/support/pg_server.h"
-#include <criterion/criterion.h>
+#include "tests/unit/store/store_case.h"
 #include <stdio.h>
 
 #define LEASE_MS 60000
 
-static struct pg_server server;
-static struct loop loop;
-static struct pg *pg;
-static struct store store;
-static struct op op;
-static struct pg_rows rows;
 static const struct uuid nil;
 
-static void on_done(struct op *o)
-{
-    loop_stop(o->loop);
-}
+TestSuite(webhook, .init = case_open, .fini = case_close, .timeout = 60);
 
-static void wait_for(struct op *o)
-{
-    while (op_busy(o)) loop_run(&loop);
-    cr_assert_eq(o->err.kind, ERR_NONE, "%s", o->err.msg);
-}
-
-static void setup(void)
-{
-    struct err why;
-    sign_setup();
-    pg_server_start(&server);
-    loop_open(&loop);
-    const struct pg_conf conf = { .url = server.url,
-                                  .pool_min = 2,
-                                  .pool_max = 4,
-                                  .statement_timeout_ms = 20000,
-                                  .connect_timeout_ms = 5000,
-                                  .queue_max = 1000 };
-    cr_assert_eq(pg_open(&loop, &conf, &pg, &why), ERR_NONE, "%s", why.msg);
-    store_open(&store, &loop, pg);
-    op_init(&op, &loop, on_done);
-    struct migrate_report report;
-    store_migrate(&store, &op, false, &report);
-    wait_for(&op);
-}
-
-static void teardown(void)
-{
-    pg_rows_done(&rows);
-    store_close(&store);
-    pg_close(pg);
-    loop_close(&loop);
-    pg_server_stop(&server);
-}
-
-TestSuite(webhook, .init = setup, .fini = teardown, .timeout = 60);
-
-#define SQL(text)        pg_server_sql(&server, text)
 #define expect(sql, ...) expect_sql(sql, __VA_ARGS__, __LINE__)
 
 static void expect_sql(const char *sql, const char *wanted, int line)
@@ -82,23 +31,12 @@ static void subscribe(const char *name, const char *members)
 
 static struct claimed take_in(const char *event, const char *query)
 {
-    struct request_new rq = { .request = uuid_v7(),
-                              .message = uuid_v7(),
-                              .user = uuid_v7(),
-                              .conversation = uuid_v7(),
-                              .channel_type = STR("telegram"),
-                              .channel = STR("bot"),
-                              .event = str_of(event),
-                              .place = STR("here"),
-                              .from = STR("p1"),
-                              .username = STR("anna"),
-                              .platform_message = str_of(event),
-                              .query = str_of(query),
-                              .metadata = STR("{\"direct\": true}") };
+    struct request_new rq = message(event, "here");
+    rq.query = str_of(query);
     struct claimed c = { .attempt = 0 };
-    store_accept(&store, &op, &rq, &rows);
+    store_accept(&fx.store, &op, &rq, &rows);
     wait_for(&op);
-    store_claim(&store, &op, pg_rows_uuid(&rows, 0, 3), nil, STR("me"), 30000, &rows);
+    store_claim(&fx.store, &op, pg_rows_uuid(&rows, 0, 3), nil, STR("me"), 30000, &rows);
     wait_for(&op);
     cr_assert(store_claimed(&rows, &c));
     return c;
@@ -131,9 +69,9 @@ static void answer(const struct claimed *c, bool notice, const char *status)
                                    .parts = str_of(parts),
                                    .n_parts = 1 };
     struct pg_rows done = { .n = 0 };
-    store_keep(&store, &op, &row, &done);
+    store_keep(&fx.store, &op, &row, &done);
     wait_for(&op);
-    store_mark(&store, &op, part, c->request, c->attempt, 30000, &done);
+    store_mark(&fx.store, &op, part, c->request, c->attempt, 30000, &done);
     wait_for(&op);
     const struct delivery_result result = { .delivery = part,
                                             .request = c->request,
@@ -141,14 +79,14 @@ static void answer(const struct claimed *c, bool notice, const char *status)
                                             .status = str_of(status),
                                             .platform_message = STR("77"),
                                             .last = true };
-    store_record(&store, &op, &result, &done);
+    store_record(&fx.store, &op, &result, &done);
     wait_for(&op);
     pg_rows_done(&done);
 }
 
 static int claim(const char *owner, int64_t most, int64_t each)
 {
-    store_webhook_claim(&store, &op, str_of(owner), LEASE_MS, most, each, &rows);
+    store_webhook_claim(&fx.store, &op, str_of(owner), LEASE_MS, most, each, &rows);
     wait_for(&op);
     return rows.n;
 }
@@ -163,7 +101,7 @@ static bool record(const struct webhook_claimed *w, const char *outcome, int64_t
                                       .retry_ms = retry_ms,
                                       .patience_ms = 3600000 };
     struct pg_rows done = { .n = 0 };
-    store_webhook_record(&store, &op, &r, &done);
+    store_webhook_record(&fx.store, &op, &r, &done);
     wait_for(&op);
     bool ours = pg_rows_bool(&done, 0, 0);
     pg_rows_done(&done);
@@ -430,7 +368,7 @@ Test(webhook, purged_by_age)
         " finished_at = now() - (ARRAY[8,6,8,31,31,6])[n.i] * interval '1 day',"
         " last_error = n.i, id = CASE WHEN n.i IN (4, 5) THEN uuid_v7_floor(now() - interval '31 days' + n.i * interval '1 s')"
         " ELSE d.id END FROM n WHERE n.id = d.id");
-    store_webhook_purge(&store, &op);
+    store_webhook_purge(&fx.store, &op);
     wait_for(&op);
     expect("SELECT string_agg(last_error, ' ' ORDER BY last_error) FROM webhook_deliveries",
            "2 3 6");

@@ -1,17 +1,14 @@
-/* subscriptions: who gets webhooks of what, and what became of them. */
+/* webhooks: who has subscribed to what happens, and what became of what was sent. */
 #include "core/hook/out.h"
-#include "core/hook/signature.h"
 #include "core/hook/target.h"
-#include "core/net/sign.h"
 #include "gateway/admin/subjects.h"
 
-#define SECRET_BYTES 32
-#define KEEP_MAX_S   2592000
+#define KEEP_MAX_S 2592000
 
 static const char *const delivery_words[] = { "pending", "sending", "delivered", "dead", NULL };
 
 static const struct admin_field subscription_fields[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
+    ADMIN_FIELD_NAME,
     { "url", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Where webhooks are posted to." },
     { "events", ADMIN_TEXTS, ADMIN_REQUIRED, .help = "Which; subject.* and * stand for many." },
     { "is_active", ADMIN_BOOL, ADMIN_REQUIRED,
@@ -22,24 +19,22 @@ static const struct admin_field subscription_fields[] = {
       .help = "Only what happens there; null: everything." },
     { "include_text", ADMIN_BOOL, ADMIN_REQUIRED,
       .help = "Texts of people and models are sent along." },
-    { "old_secret_until", ADMIN_TIME, ADMIN_NULLABLE, .help = "The secret before signs as well." },
-    { "created_by", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Who made it." },
-    { "created_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was made." },
-    { "updated_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was changed." },
-    { "id", ADMIN_UUID, ADMIN_REQUIRED, .help = "Its id." },
-    { "version", ADMIN_INT, ADMIN_REQUIRED, .help = "For If-Match." },
-    { "secret", ADMIN_TEXT, .help = "What receivers verify by: in this answer, and never again." },
+    { "old_secret_until", ADMIN_TIME, ADMIN_NULLABLE,
+      .help = "The secret before signs as well until then." },
+    { "created_by", ADMIN_TEXT, ADMIN_REQUIRED, .help = "By which key." },
+    ADMIN_FIELD_CREATED_AT,
+    { "updated_at", ADMIN_TIME, ADMIN_REQUIRED, .help = "When it was changed last." },
+    ADMIN_FIELD_ID,
+    ADMIN_FIELD_VERSION,
+    { "secret", ADMIN_TEXT, ADMIN_ONCE,
+      .help = "What receivers verify by: in the answer that made it, and never again." },
     ADMIN_END,
 };
 static const struct admin_type subscription_type = { "Webhook", subscription_fields };
 
-static const struct admin_field name_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
-    ADMIN_END,
-};
 static const struct admin_field create_args[] = {
     { "name", ADMIN_TEXT, ADMIN_REQUIRED, .min = 1, .max = 100,
-      .help = "What names it: letters, digits, _ . and -." },
+      .help = "Letters, digits, _ . and -." },
     { "url", ADMIN_TEXT, ADMIN_REQUIRED, .min = 1, .max = TARGET_URL_MAX,
       .help = "Where to post to: https and public, unless webhooks.hosts has it." },
     { "events", ADMIN_TEXTS, ADMIN_REQUIRED,
@@ -49,7 +44,7 @@ static const struct admin_field create_args[] = {
     ADMIN_END,
 };
 static const struct admin_field change_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
+    ADMIN_FIELD_NAME,
     { "url", ADMIN_TEXT, .min = 1, .max = TARGET_URL_MAX, .help = "Where to post to." },
     { "events", ADMIN_TEXTS, .help = "Which: message.answered, message.*, audit.*, * ..." },
     { "channels", ADMIN_TEXTS, ADMIN_NULLABLE,
@@ -59,7 +54,7 @@ static const struct admin_field change_args[] = {
     ADMIN_END,
 };
 static const struct admin_field rotate_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "What names it." },
+    ADMIN_FIELD_NAME,
     { "keep_s", ADMIN_INT, .min = 0, .max = KEEP_MAX_S,
       .help = "Seconds for which the secret before signs as well; absent: a day." },
     ADMIN_END,
@@ -81,12 +76,12 @@ static const struct admin_field delivery_fields[] = {
 static const struct admin_type delivery_type = { "WebhookDelivery", delivery_fields };
 
 static const struct admin_field deliveries_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Whose." },
+    ADMIN_FIELD_NAME,
     { "status", ADMIN_WORD, .words = delivery_words, .help = "Only these." },
     ADMIN_END,
 };
 static const struct admin_field replay_args[] = {
-    { "name", ADMIN_TEXT, ADMIN_REQUIRED, .help = "Whose." },
+    ADMIN_FIELD_NAME,
     { "delivery", ADMIN_UUID, .help = "Which; absent: all dead letters of it." },
     ADMIN_END,
 };
@@ -108,33 +103,26 @@ static bool check_url(struct admin_call *call, struct json *args, struct json_ou
     return false;
 }
 
-/* The database gets the secret sealed; as itself it is in this one answer. */
-static bool add_secret(struct admin_call *call, struct json *args, struct json_out *more)
+static bool put_secret(struct admin_call *call, struct json *args, struct json_out *more)
 {
-    uint8_t bytes[SECRET_BYTES], key[32];
-    _cleanup_(buf_done) struct buf secret = BUF_INIT(200), sealed = BUF_INIT(400);
+    uint8_t key[32];
     (void)args;
-    admin_secret_new(call, "webhook", bytes);
-    signature_secret(bytes, sizeof bytes, &secret);
     hooks_out_key(str_of(call->admin->app->settings->admin.secret), key);
-    sign_seal_same(key, buf_str(&secret), &sealed); /* an Idempotency-Key compares the arguments */
-    json_field_str(more, "sealed", buf_str(&sealed));
-    call->shown_name = "secret";
-    call->shown = arena_dup(&call->arena, buf_str(&secret));
+    admin_secret_seal(call, "webhook", key, STR_NONE, more);
     return true;
 }
 
 static bool check_create(struct admin_call *call, struct json *args, struct json_out *more)
 {
-    return check_url(call, args, more) && add_secret(call, args, more);
+    return check_url(call, args, more) && put_secret(call, args, more);
 }
 
-const struct admin_op admin_subscriptions_ops[] = {
+const struct admin_op admin_webhooks_ops[] = {
     { .id = "webhooks.list",
       .method = "GET",
       .path = "/webhooks",
       .scope = "webhooks:read",
-      .summary = "All subscriptions to events.",
+      .summary = "All subscriptions to events, by name.",
       .answer = &subscription_type,
       .flags = ADMIN_LIST,
       .cursor = "name",
@@ -146,7 +134,7 @@ const struct admin_op admin_subscriptions_ops[] = {
       .path = "/webhooks/{name}",
       .scope = "webhooks:read",
       .summary = "One subscription.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &subscription_type,
       .read = { "admin_webhooks_get",
                 "SELECT webhook_view(s) FROM webhook_subscriptions s WHERE s.name = $2->>'name'" } },
@@ -172,7 +160,7 @@ const struct admin_op admin_subscriptions_ops[] = {
       .path = "/webhooks/{name}",
       .scope = "webhooks:write",
       .summary = "End a subscription; what waits is not sent.",
-      .args = name_args },
+      .args = admin_name_args },
     { .id = "webhooks.rotate",
       .method = "POST",
       .path = "/webhooks/{name}/rotate",
@@ -180,13 +168,13 @@ const struct admin_op admin_subscriptions_ops[] = {
       .summary = "A new secret, shown once; the one before signs as well for a while.",
       .args = rotate_args,
       .answer = &subscription_type,
-      .check = add_secret },
+      .check = put_secret },
     { .id = "webhooks.test",
       .method = "POST",
       .path = "/webhooks/{name}/test",
       .scope = "webhooks:write",
       .summary = "Send an event webhook.test.",
-      .args = name_args,
+      .args = admin_name_args,
       .answer = &delivery_type },
     { .id = "webhooks.deliveries",
       .method = "GET",
