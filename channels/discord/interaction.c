@@ -6,6 +6,7 @@
 #include "channels/discord/person.h"
 #include "core/base/utf8.h"
 #include "core/chat/command.h"
+#include "core/chat/press.h"
 
 /* docs.discord.com/developers/interactions/receiving-and-responding#interaction-object */
 enum interaction_type { TYPE_PING = 1, TYPE_COMMAND = 2, TYPE_BUTTON = 3 };
@@ -193,6 +194,17 @@ static void vote(struct parser *p, int vote)
         take(p, DISCORD_ACK_MESSAGE, vote > 0 ? NOTED_UP : NOTED_DOWN);
 }
 
+/* Whether a tool may be called. */
+static void read_decision(struct parser *p, struct str id)
+{
+    struct str text = STR_NONE;
+    switch (press_read(id, p->ret->in.from.id, p->arena, &text)) {
+    case PRESS_TAKEN: press(p, text); break;
+    case PRESS_OTHERS: skip(p, "somebody else was asked", PRESS_NOT_YOURS); break;
+    case PRESS_NONE: skip(p, "no button of ours", UNKNOWN_BUTTON); break;
+    }
+}
+
 static void read_button(struct parser *p)
 {
     struct str id = STR_NONE;
@@ -207,7 +219,7 @@ static void read_button(struct parser *p)
     else if (str_eq(id, STR(DISCORD_BUTTON_DOWN)))
         vote(p, -1);
     else
-        skip(p, "no button of ours", UNKNOWN_BUTTON);
+        read_decision(p, id);
 }
 
 void discord_interaction_parse(const struct discord_reader *reader, struct json *data,

@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/chat/press.h"
 #include "core/net/sign.h"
 
 #define BODY_MAX      (8 * DISCORD_TEXT_MAX)
@@ -22,6 +23,9 @@
 #define CLOCKS_MS     60000 /* that Discord's clock and ours may differ */
 #define NOTES_MAX     64
 #define NOTE_MS       5000
+
+/* docs.discord.com/developers/components/reference#button */
+enum { STYLE_SECONDARY = 2, STYLE_SUCCESS = 3, STYLE_DANGER = 4 };
 
 #define FLAG_EPHEMERAL   64
 #define CODE_NO_ACCESS   50001
@@ -82,24 +86,40 @@ static void put_button(struct json_out *o, int style, const char *label, const c
     json_close(o, '}');
 }
 
-/* docs.discord.com/developers/components/reference#button: 2 = secondary, 4 = danger */
+static bool has_row(const struct outbound *out)
+{
+    bool last = out->part + 1 == out->n_parts;
+    return press_asks(out) || (!out->notice && (out->preview || last));
+}
+
+static void put_decision(struct json_out *o, const struct outbound *out)
+{
+    char data[PRESS_MAX];
+    press_write(out, true, data);
+    put_button(o, STYLE_SUCCESS, PRESS_ALLOW_TEXT, "", data);
+    press_write(out, false, data);
+    put_button(o, STYLE_DANGER, PRESS_DENY_TEXT, "", data);
+}
+
 static void put_row(const struct send *s, struct json_out *o)
 {
     const struct outbound *out = s->out;
-    bool last = out->part + 1 == out->n_parts;
-    if (!s->bot->buttons || out->notice || (!out->preview && !last)) return;
+    bool asks = press_asks(out);
+    if (!s->bot->buttons || !has_row(out)) return;
     json_open(o, '{');
     json_field_i64(o, "type", 1);
     json_key(o, "components");
     json_open(o, '[');
-    if (out->preview) {
-        put_button(o, 4, "Stop", "", DISCORD_BUTTON_STOP);
+    if (asks) {
+        put_decision(o, out);
+    } else if (out->preview) {
+        put_button(o, STYLE_DANGER, "Stop", "", DISCORD_BUTTON_STOP);
     } else {
-        put_button(o, 2, "Regenerate", "", DISCORD_BUTTON_REGENERATE);
+        put_button(o, STYLE_SECONDARY, "Regenerate", "", DISCORD_BUTTON_REGENERATE);
     }
-    if (!out->preview && !out->no_votes) {
-        put_button(o, 2, "", "👍", DISCORD_BUTTON_UP);
-        put_button(o, 2, "", "👎", DISCORD_BUTTON_DOWN);
+    if (!asks && !out->preview && !out->no_votes) {
+        put_button(o, STYLE_SECONDARY, "", "👍", DISCORD_BUTTON_UP);
+        put_button(o, STYLE_SECONDARY, "", "👎", DISCORD_BUTTON_DOWN);
     }
     json_close(o, ']');
     json_close(o, '}');
@@ -196,7 +216,8 @@ static enum way first_way(const struct send *s)
     bool command = s->has_ticket && s->ticket.kind == DISCORD_TICKET_COMMAND;
     if (out->edits.n) return command ? EDIT_HOOK : EDIT;
     if (command && out->part == 0) return ORIGINAL;
-    if (s->has_ticket && !command && out->notice) return WHISPER;
+    /* What asks for a yes stays there until it has one. */
+    if (s->has_ticket && !command && out->notice && !out->asks) return WHISPER;
     return CREATE;
 }
 

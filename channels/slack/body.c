@@ -4,14 +4,18 @@
 #include "channels/slack/body.h"
 
 #include "channels/slack/parse.h"
+#include "core/chat/press.h"
 #include "core/net/sign.h"
 
-static void put_button(struct json_out *o, const char *label, const char *id, bool danger)
+/* style, value: NULL = none */
+static void put_button(struct json_out *o, const char *label, const char *id, const char *style,
+                       const char *value)
 {
     json_open(o, '{');
     json_field_str(o, "type", STR("button"));
     json_field_str(o, "action_id", str_of(id));
-    if (danger) json_field_str(o, "style", STR("danger"));
+    if (style) json_field_str(o, "style", str_of(style));
+    if (value) json_field_str(o, "value", str_of(value));
     json_key(o, "text");
     json_open(o, '{');
     json_field_str(o, "type", STR("plain_text"));
@@ -21,20 +25,33 @@ static void put_button(struct json_out *o, const char *label, const char *id, bo
     json_close(o, '}');
 }
 
+static void put_decision(struct json_out *o, const struct outbound *out)
+{
+    char data[PRESS_MAX];
+    press_write(out, true, data);
+    put_button(o, PRESS_ALLOW_TEXT, SLACK_BUTTON_ALLOW, "primary", data);
+    press_write(out, false, data);
+    put_button(o, PRESS_DENY_TEXT, SLACK_BUTTON_DENY, "danger", data);
+}
+
 static void put_row(struct json_out *o, const struct outbound *out)
 {
+    bool asks = press_asks(out);
     json_open(o, '{');
     json_field_str(o, "type", STR("actions"));
+    if (asks && !out->where.thread.n) json_field_str(o, "block_id", STR(SLACK_BLOCK_ROOT));
     json_key(o, "elements");
     json_open(o, '[');
-    if (out->preview) {
-        put_button(o, "Stop", SLACK_BUTTON_STOP, true);
+    if (asks) {
+        put_decision(o, out);
+    } else if (out->preview) {
+        put_button(o, "Stop", SLACK_BUTTON_STOP, "danger", NULL);
     } else {
-        put_button(o, "Regenerate", SLACK_BUTTON_REGENERATE, false);
+        put_button(o, "Regenerate", SLACK_BUTTON_REGENERATE, NULL, NULL);
     }
-    if (!out->preview && !out->no_votes) {
-        put_button(o, ":+1:", SLACK_BUTTON_UP, false);
-        put_button(o, ":-1:", SLACK_BUTTON_DOWN, false);
+    if (!asks && !out->preview && !out->no_votes) {
+        put_button(o, ":+1:", SLACK_BUTTON_UP, NULL, NULL);
+        put_button(o, ":-1:", SLACK_BUTTON_DOWN, NULL, NULL);
     }
     json_close(o, ']');
     json_close(o, '}');
@@ -42,7 +59,7 @@ static void put_row(struct json_out *o, const struct outbound *out)
 
 static bool has_row(const struct outbound *out)
 {
-    return !out->notice && (out->preview || out->part + 1 == out->n_parts);
+    return press_asks(out) || (!out->notice && (out->preview || out->part + 1 == out->n_parts));
 }
 
 static void put_text(struct json_out *o, const struct slack_face *f)

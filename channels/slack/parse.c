@@ -6,6 +6,7 @@
 #include "channels/slack/words.h"
 #include "core/base/utf8.h"
 #include "core/chat/command.h"
+#include "core/chat/press.h"
 
 #define ID_MAX  64
 #define LATE_MS 120000 /* Slack's own first repetitions come within that */
@@ -449,9 +450,25 @@ static void read_command(struct parser *p)
 
 /* --- buttons --- */
 
-static void press(struct parser *p, struct str action)
+/* Whether a tool may be called. */
+static void decide(struct parser *p, struct str value)
 {
     struct inbound *in = &p->ret->in;
+    switch (press_read(value, in->from.id, p->arena, &in->text)) {
+    case PRESS_TAKEN: break;
+    case PRESS_OTHERS: refuse(p, "somebody else was asked", PRESS_NOT_YOURS); break;
+    case PRESS_NONE: refuse(p, "no button of ours", OLD_BUTTON); break;
+    }
+}
+
+static void press(struct parser *p, struct json *button)
+{
+    struct inbound *in = &p->ret->in;
+    struct str action = STR_NONE, value = STR_NONE, block = STR_NONE;
+    json_get_str(button, "action_id", &action);
+    json_get_str(button, "value", &value);
+    json_get_str(button, "block_id", &block);
+    if (str_eq(block, STR(SLACK_BLOCK_ROOT))) in->where.thread = STR_NONE;
     in->kind = INBOUND_MESSAGE;
     verdict(p, SLACK_TAKE, "");
     if (str_eq(action, STR(SLACK_BUTTON_STOP))) {
@@ -464,7 +481,7 @@ static void press(struct parser *p, struct str action)
         p->ret->vote_noted = true;
         name_vote(p);
     } else {
-        refuse(p, "no button of ours", OLD_BUTTON);
+        decide(p, value);
     }
     /* What is pressed stands for a command, which is no message that could be replied to. */
     if (in->kind == INBOUND_MESSAGE) in->message_id = STR_NONE;
@@ -476,9 +493,8 @@ static void read_action(struct parser *p)
     struct json *container = json_get(p->payload, "container"),
                 *user = json_get(p->payload, "user");
     struct json *message = json_get(p->payload, "message");
-    struct str type = STR_NONE, action = STR_NONE;
+    struct str type = STR_NONE;
     json_get_str(p->payload, "type", &type);
-    json_get_str(json_at(json_get(p->payload, "actions"), 0), "action_id", &action);
     if (!str_eq(type, STR("block_actions"))) {
         verdict(p, SLACK_SKIP, "a kind of interaction that we do not use");
     } else if (!get_ts(container, "message_ts", &in->message_id)) {
@@ -496,7 +512,7 @@ static void read_action(struct parser *p)
         bool named = get_ts(container, "thread_ts", &thread);
         name_person(p, user, "username");
         read_thread(p, named ? container : message, in->message_id);
-        press(p, action);
+        press(p, json_at(json_get(p->payload, "actions"), 0));
     }
 }
 

@@ -70,6 +70,10 @@ enum err_kind slack_json(struct str text, struct json **ret, struct err *why);
 #define SLACK_BUTTON_REGENERATE "parley_regenerate"
 #define SLACK_BUTTON_UP         "parley_up"
 #define SLACK_BUTTON_DOWN       "parley_down"
+#define SLACK_BUTTON_ALLOW      "parley_allow" /* their value is what press.h says */
+#define SLACK_BUTTON_DENY       "parley_deny"
+/* Of their block, where they stand outside of threads: a message there may begin one later. */
+#define SLACK_BLOCK_ROOT        "parley_root"
 
 /* "1700000000.000100" as milliseconds since 1970; false: no timestamp of Slack's. */
 bool slack_ts_ms(struct str ts, int64_t *ret);

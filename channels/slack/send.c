@@ -91,9 +91,15 @@ static void put_post(const struct send *s, struct json_out *o)
     slack_put_marker(o, s->out);
 }
 
+/* For who gave the command or pressed the button. What asks for a yes stays until it has one. */
+static bool is_whisper(const struct send *s)
+{
+    return s->has_ticket && s->out->notice && !s->out->asks;
+}
+
 static void put_respond(const struct send *s, struct json_out *o)
 {
-    json_field_str(o, "response_type", s->out->notice ? STR("ephemeral") : STR("in_channel"));
+    json_field_str(o, "response_type", is_whisper(s) ? STR("ephemeral") : STR("in_channel"));
     json_field_bool(o, "replace_original", false);
     put_thread(s, o);
     put_face(s, o);
@@ -336,9 +342,8 @@ static enum way way_of_edit(struct send *s)
 
 static enum way first_way(struct send *s)
 {
-    const struct outbound *out = s->out;
     if (s->ts[0]) return way_of_edit(s);
-    if (s->has_ticket && out->notice) return RESPOND;
+    if (is_whisper(s)) return RESPOND;
     return may_stream(s) ? START : POST;
 }
 
@@ -389,7 +394,7 @@ static void on_team(struct op *inner)
     }
     snprintf(s->token, sizeof(s->token), "%s", team->token);
     snprintf(s->user, sizeof(s->user), "%s", team->user);
-    bool fresh = !s->out->edits.n && !(s->has_ticket && s->out->notice);
+    bool fresh = !s->out->edits.n && !is_whisper(s);
     if (fresh && (s->out->repeated || slack_doubted(s->bot, &s->out->request))) {
         op_init(&s->inner, s->outer->loop, on_looked);
         s->look = (struct slack_look){ .token = str_of(s->token), .user = str_of(s->user) };

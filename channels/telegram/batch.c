@@ -26,6 +26,7 @@ static void batch_add(struct telegram_batch *b, const struct telegram_update *u)
         break;
     case TELEGRAM_SKIP:
         log_debug(who, "update is not for us", "update=%lld why=%s", (long long)u->id, u->reason);
+        telegram_noticed_press(b->bot, u);
         break;
     case TELEGRAM_LATER: /* polling begins when we know our name */
     case TELEGRAM_BROKEN:

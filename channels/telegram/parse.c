@@ -5,6 +5,7 @@
 
 #include "channels/telegram/message.h"
 #include "core/base/utf8.h"
+#include "core/chat/press.h"
 
 #define LATE_MS 60000 /* also how much the clocks may differ */
 
@@ -242,6 +243,20 @@ static bool read_person(struct parser *p, struct json *user)
     return false;
 }
 
+/* Whether a tool may be called. */
+static void read_decision(struct parser *p, struct str data)
+{
+    struct inbound *in = &p->ret->in;
+    switch (press_read(data, in->from.id, p->arena, &in->text)) {
+    case PRESS_TAKEN: break;
+    case PRESS_OTHERS:
+        verdict(p, TELEGRAM_SKIP, "somebody else was asked");
+        p->ret->say = PRESS_NOT_YOURS;
+        break;
+    case PRESS_NONE: verdict(p, TELEGRAM_SKIP, "no button of ours"); break;
+    }
+}
+
 static void read_press(struct parser *p, struct json *query)
 {
     struct inbound *in = &p->ret->in;
@@ -263,6 +278,7 @@ static void read_press(struct parser *p, struct json *query)
     if (str_eq(data, STR(TELEGRAM_PRESS_UP)) || str_eq(data, STR(TELEGRAM_PRESS_DOWN))) {
         in->kind = INBOUND_VOTE;
         in->vote = str_eq(data, STR(TELEGRAM_PRESS_UP)) ? 1 : -1;
+        p->ret->say = "Noted, thank you.";
         return;
     }
     /* It stands for a command, and is no message that could be replied to. */
@@ -272,7 +288,7 @@ static void read_press(struct parser *p, struct json *query)
     else if (str_eq(data, STR(TELEGRAM_PRESS_REGENERATE)))
         in->text = STR("/regenerate");
     else
-        verdict(p, TELEGRAM_SKIP, "no button of ours");
+        read_decision(p, data);
 }
 
 /* The last thumb in a list of reactions: 1, -1, or 0 for none. */

@@ -37,6 +37,7 @@ struct telegram_update {
     const char *reason; /* static */
     struct inbound in;
     struct str press; /* of a button: Telegram waits to hear that it was noticed; "" = none */
+    const char *say;  /* static; to whoever pressed it, and nobody else; NULL = nothing */
 };
 
 /* What our buttons say when they are pressed. */

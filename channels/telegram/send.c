@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/cache/rate.h"
 #include "core/chat/chat.h"
+#include "core/chat/press.h"
 
 #define BODY_MAX    (8 * TELEGRAM_HTML_MAX) /* escapes in JSON */
 #define SEND_MAX_MS 180000                  /* behind what three calls can take */
@@ -88,23 +89,39 @@ static void put_button(struct json_out *o, const char *text, const char *data)
     json_close(o, '}');
 }
 
+static void put_decision(struct json_out *o, const struct outbound *out, bool yes)
+{
+    char data[PRESS_MAX];
+    press_write(out, yes, data);
+    put_button(o, yes ? PRESS_ALLOW_TEXT : PRESS_DENY_TEXT, data);
+}
+
+static bool has_buttons(const struct outbound *out)
+{
+    bool last = out->part + 1 == out->n_parts;
+    return press_asks(out) || (!out->notice && (out->preview || last));
+}
+
 /* An edit without them takes away those that were there. */
 static void put_buttons(const struct send *s, struct json_out *o)
 {
     const struct outbound *out = s->out;
-    bool last = out->part + 1 == out->n_parts;
-    if (!s->bot->buttons || out->notice || (!out->preview && !last)) return;
+    bool asks = press_asks(out);
+    if (!s->bot->buttons || !has_buttons(out)) return;
     json_key(o, "reply_markup");
     json_open(o, '{');
     json_key(o, "inline_keyboard");
     json_open(o, '[');
     json_open(o, '[');
-    if (out->preview) {
+    if (asks) {
+        put_decision(o, out, true);
+        put_decision(o, out, false);
+    } else if (out->preview) {
         put_button(o, "Stop", TELEGRAM_PRESS_STOP);
     } else {
         put_button(o, "Regenerate", TELEGRAM_PRESS_REGENERATE);
     }
-    if (!out->preview && !out->no_votes) {
+    if (!asks && !out->preview && !out->no_votes) {
         put_button(o, "👍", TELEGRAM_PRESS_UP);
         put_button(o, "👎", TELEGRAM_PRESS_DOWN);
     }
@@ -290,7 +307,7 @@ void telegram_noticed_press(struct telegram *t, const struct telegram_update *u)
     struct json_out o = JSON_OUT(&n->body);
     json_open(&o, '{');
     json_field_str(&o, "callback_query_id", u->press);
-    if (u->in.kind == INBOUND_VOTE) json_field_str(&o, "text", STR("Noted, thank you."));
+    if (u->say) json_field_str(&o, "text", str_of(u->say));
     json_close(&o, '}');
     note_send(t, n);
 }

@@ -101,6 +101,7 @@ static void decide(struct telegram *t, struct http_in *in, const struct telegram
     case TELEGRAM_LATER: answer_later(in, AGAIN_S); return;
     case TELEGRAM_SKIP:
         log_debug(who, "update is not for us", "update=%lld why=%s", (long long)u->id, u->reason);
+        telegram_noticed_press(t, u);
         break;
     case TELEGRAM_BROKEN:
         log_warn(who, "update cannot be understood, dropped", "update=%lld why=%s",

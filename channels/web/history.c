@@ -80,11 +80,31 @@ static void put_messages(struct json_out *o, const struct web_job *job)
     json_close(o, ']');
 }
 
+static bool is_question(const struct pg_rows *rows, int i)
+{
+    return str_eq(pg_rows_str(rows, i, 2), STR("asks"));
+}
+
+/* The question whether a tool may be called that waits for a yes. */
+static void put_question(struct json_out *o, const struct pg_rows *rows)
+{
+    for (int i = 0; i < rows->n; i++) {
+        if (!is_question(rows, i)) continue;
+        json_key(o, "asks");
+        json_open(o, '{');
+        web_put_uuid(o, "request", pg_rows_uuid(rows, i, 0));
+        web_put_uuid(o, "message", pg_rows_uuid(rows, i, 1));
+        json_close(o, '}');
+        return; /* a conversation has one at most */
+    }
+}
+
 static void put_open(struct json_out *o, const struct pg_rows *rows)
 {
     json_key(o, "open");
     json_open(o, '[');
     for (int i = 0; i < rows->n; i++) {
+        if (is_question(rows, i)) continue;
         json_open(o, '{');
         web_put_uuid(o, "request", pg_rows_uuid(rows, i, 0));
         web_put_uuid(o, "message", pg_rows_uuid(rows, i, 1));
@@ -109,6 +129,7 @@ static void on_open_requests(struct op *op)
     web_put_uuid(&o, "after", job->in.after);
     put_messages(&o, job);
     put_open(&o, &job->rows);
+    put_question(&o, &job->rows);
     if (job->socket) web_frame_send(job->socket, &o);
     web_job_free(job);
 }

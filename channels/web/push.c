@@ -156,9 +156,17 @@ void web_progress(struct channel *ch, const struct outbound *head, struct str so
 
 /* ---- messages ---- */
 
-void web_send(struct channel *ch, struct op *op, const struct outbound *out, struct sent *ret)
+/* The page shows no previews: what is edited is a question that was decided. */
+static void push_decided(struct web *w, const struct outbound *out)
 {
-    struct web *w = container_of(ch, struct web, channel);
+    struct json_out o = web_frame(w, "decided");
+    json_field_str(&o, "thread", out->where.thread);
+    web_put_uuid(&o, "request", out->request);
+    web_frame_push(w, out->where.channel, NULL, &o);
+}
+
+static void push_message(struct web *w, const struct outbound *out)
+{
     struct web_person *p = web_person_find(w, out->where.channel);
     struct json_out o = web_frame(w, "message");
     json_field_str(&o, "thread", out->where.thread);
@@ -166,6 +174,7 @@ void web_send(struct channel *ch, struct op *op, const struct outbound *out, str
     web_put_uuid(&o, "request", out->request);
     json_field_str(&o, "role", STR("assistant"));
     json_field_bool(&o, "notice", out->notice);
+    json_field_bool(&o, "asks", out->asks);
     json_field_i64(&o, "part", out->part);
     json_field_i64(&o, "n_parts", out->n_parts);
     json_field_i64(&o, "at", clock_wall_ms());
@@ -174,6 +183,15 @@ void web_send(struct channel *ch, struct op *op, const struct outbound *out, str
     if (p && out->part + 1 == out->n_parts)
         list_each (it, next, &p->sockets)
             stream_end(container_of(it, struct web_socket, link), out->request);
+}
+
+void web_send(struct channel *ch, struct op *op, const struct outbound *out, struct sent *ret)
+{
+    struct web *w = container_of(ch, struct web, channel);
+    if (out->edits.n)
+        push_decided(w, out);
+    else
+        push_message(w, out);
     /* Votes name it. */
     _Static_assert(sizeof(ret->message_id) >= UUID_TEXT_MAX, "an id of ours fits");
     ret->message_id[0] = '\0';

@@ -83,6 +83,7 @@ struct outbound {
     struct str so_far; /* of a preview: the text without the mark at its end */
     struct str person; /* the platform's id of whom it is for; "" = not known */
     bool notice;       /* from Parley itself, not from a model */
+    bool asks;         /* that person, whether a tool may be called: press.h has the buttons */
     bool no_votes;     /* nobody is asked what they think of it */
     struct str ticket; /* of the message that is answered; "" = none */
     bool repeated;     /* an earlier try may have arrived: look before it is sent again */

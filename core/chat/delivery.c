@@ -127,6 +127,7 @@ static enum flow_rc load_done(struct flow *f)
             .unknown = str_eq(status, STR("sending")),
         };
         t->notice = pg_rows_bool(&d->rows, i, 4);
+        t->permit.asks = pg_rows_bool(&d->rows, i, 9);
     }
     return FLOW_NEXT;
 }
@@ -321,6 +322,7 @@ static enum flow_rc notice_start(struct flow *f)
             "Write /again to get it once more.");
     d->out.edits = STR_NONE;
     d->out.notice = true;
+    d->out.asks = false;
     d->turn->channel->type->send(d->turn->channel, &f->op, &d->out, &d->sent);
     return FLOW_WAIT;
 }

@@ -2,6 +2,7 @@
 #include "core/chat/permit.h"
 #include "core/base/clock.h"
 #include "core/base/json.h"
+#include "core/base/log.h"
 #include "core/store/tool.h"
 
 #define SAVED_MAX    ((size_t)1024 * 1024) /* json-c takes 9 ms for it: the loop's patience */
@@ -59,7 +60,10 @@ struct str permit_save(struct turn *t)
     const struct toolbox *box = &t->toolbox;
     _cleanup_(buf_done) struct buf b = BUF_INIT(SAVED_MAX);
     struct json_out o = JSON_OUT(&b);
+    char asked[UUID_TEXT_MAX];
+    uuid_text(&t->request.request, asked);
     json_open(&o, '{');
+    json_field_str(&o, "asked", str_of(asked)); /* first: see TOOL_STATE_HEAD */
     json_field_i64(&o, "rounds", box->rounds);
     json_key(&o, "messages");
     json_open(&o, '[');
@@ -123,28 +127,82 @@ bool permit_restore(struct turn *t, struct str saved, const struct model_call **
 
 enum flow_rc permit_run(struct turn *t, struct str args)
 {
-    t->permit.yes = str_eq_nocase(args, STR("yes"));
-    if (!t->permit.yes && !str_eq_nocase(args, STR("no"))) {
+    struct str which = args, word = str_cut(&which, ' ');
+    struct permit *p = &t->permit;
+    p->yes = str_eq_nocase(word, STR("yes"));
+    p->pressed = which.n > 0;
+    bool known = p->yes || str_eq_nocase(word, STR("no"));
+    if (!known || (p->pressed && !uuid_parse(str_trim(which), &p->asked))) {
         turn_say(t, "`/tool yes` lets me make the call that I asked about, `/tool no` does not.");
         return FLOW_NEXT;
     }
-    store_tool_answer(t->chat->store, &t->flow.op, &t->request, &t->rows);
+    store_tool_answer(t->chat->store, &t->flow.op, &t->request, p->asked, &t->rows);
     return FLOW_WAIT;
+}
+
+static void on_closed(struct op *op)
+{
+    if (op->err.kind)
+        log_debug("turn", "buttons of a question stay", "why=%s", log_quote(str_of(op->err.msg)));
+}
+
+/* The message that asked loses its buttons and says what became of it, while the turn goes on.
+ * Should that fail, they do nothing any more. */
+static void close_question(struct turn *t, const char *mark)
+{
+    const struct pg_rows *rows = &t->rows;
+    const struct channel_type *type = t->channel->type;
+    struct permit *p = &t->permit;
+    struct str message = pg_rows_str(rows, 0, 7), text = pg_rows_str(rows, 0, 8);
+    if (!message.n || op_busy(&p->closing)) return;
+    struct str marked = arena_printf(&t->arena, "%.*s\n\n_(%s)_", STR_ARG(text), mark);
+    bool fits = utf8_length(marked, type->text_unit) <= type->text_max;
+    p->question = turn_outbound(t);
+    p->question.request = pg_rows_uuid(rows, 0, 6);
+    p->question.edits = arena_dup(&t->arena, message);
+    p->question.text = fits ? marked : arena_dup(&t->arena, text);
+    p->question.notice = true;
+    /* It is no answer to what was said just now. */
+    p->question.reply_to = p->question.ticket = STR_NONE;
+    op_init(&p->closing, t->chat->loop, on_closed);
+    type->send(t->channel, &p->closing, &p->question, &p->closed);
+}
+
+/* A second press, or one that came after the typed word, does nothing. */
+static void say_nothing_open(struct turn *t)
+{
+    if (!t->permit.pressed) {
+        turn_say(t, "There is no call of a tool that waits for your yes.");
+    } else if (pg_rows_bool(&t->rows, 0, 5)) {
+        t->outcome = "cancelled";
+        t->reason = "decided already";
+    } else {
+        close_question(t, "no longer open");
+        turn_say(t, "That question is no longer open.");
+    }
 }
 
 enum flow_rc permit_done(struct turn *t)
 {
     const struct pg_rows *rows = &t->rows;
-    if (rows->n == 0) {
-        turn_say(t, "There is no call of a tool that waits for your yes.");
+    if (rows->n == 0 || pg_rows_str(rows, 0, 0).n == 0) {
+        say_nothing_open(t);
     } else if (pg_rows_bool(rows, 0, 4)) {
+        close_question(t, "too late");
         turn_say(t, "That took too long: the call is not made any more. Please ask again.");
     } else if (pg_rows_str(rows, 0, 2).n == 0) {
+        close_question(t, "no longer open");
         turn_say(t, "The question that it was about is gone.");
     } else {
+        close_question(t, t->permit.yes ? "allowed" : "refused");
         turn_ask_anew(t, pg_rows_str(rows, 0, 2), pg_rows_str(rows, 0, 1), pg_rows_str(rows, 0, 3));
         t->anew = false; /* it was not answered yet */
         t->permit.saved = arena_dup(&t->arena, pg_rows_str(rows, 0, 0));
     }
     return FLOW_NEXT;
+}
+
+void permit_end(struct turn *t)
+{
+    if (op_busy(&t->permit.closing)) op_cancel(&t->permit.closing);
 }

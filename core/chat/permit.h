@@ -18,6 +18,8 @@ struct str permit_save(struct turn *t);
 bool permit_restore(struct turn *t, struct str saved, const struct model_call **ret_calls,
                     size_t *ret_n);
 
-/* /tool yes|no */
+/* /tool yes|no [the request that asked]: the latter is what a button says, see press.h. */
 enum flow_rc permit_run(struct turn *t, struct str args);
 enum flow_rc permit_done(struct turn *t);
+/* From the turn's end. */
+void permit_end(struct turn *t);

@@ -16,6 +16,7 @@
 #include "core/chat/command.h"
 #include "core/chat/compact.h"
 #include "core/chat/keeper.h"
+#include "core/chat/permit.h"
 #include "core/chat/person.h"
 #include "core/chat/picture.h"
 #include "core/chat/prompt.h"
@@ -100,6 +101,7 @@ struct outbound turn_outbound(const struct turn *t)
         .conversation = rq->conversation,
         .n_parts = 1,
         .notice = t->notice || t->news.says,
+        .asks = t->permit.asks,
         .no_votes = !switch_on(t, FLAG_VOTES),
         .ticket = rq->ticket,
     };
@@ -525,6 +527,7 @@ static enum flow_rc ask_person(struct turn *t)
 {
     struct str text = str_trim(buf_str(&t->answer.text));
     turn_say(t, "%.*s%s%.*s", STR_ARG(text), text.n ? "\n\n" : "", STR_ARG(t->toolbox.question));
+    t->permit.asks = true;
     return go(t, STEP_SETTLE);
 }
 
@@ -726,6 +729,7 @@ static void turn_end(struct flow *f)
     if (!uuid_is_nil(&t->next) && !t->chat->draining) lane_notify(t->chat, t->next, QUEUE_WAIT);
     timer_clear(t->chat->loop, &t->typing);
     editor_done(&t->editor);
+    permit_end(t);
     model_answer_done(&t->answer);
     model_answer_done(&t->summary);
     pg_rows_done(&t->no_room);

@@ -72,9 +72,16 @@ struct turn {
         int64_t tokens, estimated;
     } counted;
     struct toolbox toolbox;
-    struct permit {       /* the answer to a question of an earlier turn */
+    struct permit {
+        bool asks; /* this turn ends with a question whether a tool may be called */
+        /* Or it has the answer to an earlier one's: */
         struct str saved; /* by permit_save; "" = none */
         bool yes;
+        bool pressed;      /* it came by a button */
+        struct uuid asked; /* the request whose question it is about; nil = the open one */
+        struct op closing; /* the buttons go */
+        struct outbound question;
+        struct sent closed;
     } permit;
     uint64_t asked_ms;
     struct bill_line {

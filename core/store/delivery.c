@@ -1,10 +1,13 @@
 /* delivery: the SQL of the outbox. */
 #include "core/store/delivery.h"
+#include "core/store/tool.h"
 
 static const struct pg_stmt parts_stmt = {
     "parts",
     "SELECT id, part, n_parts, content, notice, status, attempts,"
-    "  greatest(0, (extract(epoch FROM next_attempt_at - now()) * 1000)::bigint), platform_message "
+    "  greatest(0, (extract(epoch FROM next_attempt_at - now()) * 1000)::bigint), platform_message,"
+    "  EXISTS (SELECT FROM requests r JOIN tool_questions q ON q.conversation_id = r.conversation_id"
+    "    WHERE r.id = $1 AND r.id = " TOOL_ASKED ") "
     "FROM deliveries WHERE request_id = $1 ORDER BY part"
 };
 

@@ -10,7 +10,7 @@
 extern const struct pg_batch_kind store_mark_kind, store_record_kind;
 
 /* Rows of a request's parts in order: id, part, n_parts, content, notice, status, attempts,
- * wait_ms, platform_message. */
+ * wait_ms, platform_message, whether it asks for a tool. */
 void store_parts(struct store *s, struct op *op, struct uuid request, struct pg_rows *rows);
 
 /*

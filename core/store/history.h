@@ -34,7 +34,9 @@ struct thread_page {
 void store_thread_messages(struct store *s, struct op *op, const struct thread *t,
                            const struct thread_page *page, struct pg_rows *rows);
 
-/* What waits or is being answered in a thread, oldest first. Rows: request, message, status. */
+/* What waits or is being answered in a thread, oldest first. Rows: request, message, status, the
+ * page's id of the message. Of a question whether a tool may be called that is open: the request
+ * that asks, the message that does, "asks". */
 void store_thread_open(struct store *s, struct op *op, const struct thread *t,
                        struct pg_rows *rows);
 

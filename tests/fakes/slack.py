@@ -245,6 +245,9 @@ class FakeSlack(Methods, Delivery, FakeServer):
 
     def press(self, channel, user, message, action):
         assert action in message.buttons, message.buttons
+        block, button = next((b, e) for b in message.blocks for e in b.get("elements", ()) if e.get("action_id") == action)
+        pressed = {"type": "button", "action_id": action, "block_id": block.get("block_id", "b"), "action_ts": self.next_ts(),
+                   "text": button["text"], **{k: button[k] for k in ("value", "style") if k in button}}
 
         def act():
             container = {"type": "message", "message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": False}
@@ -254,8 +257,7 @@ class FakeSlack(Methods, Delivery, FakeServer):
                 "type": "block_actions", "team": {"id": channel.team.id, "domain": "d"}, "user": {"id": user, "username": "ada", "team_id": channel.team.id},
                 "api_app_id": "A1", "token": "x", "container": container, "trigger_id": f"{next(self._ids)}.2.x",
                 "channel": {"id": channel.id, "name": "c"}, "message": message.json(), "response_url": self._new_response_url(channel, message.thread_ts),
-                "actions": [{"type": "button", "action_id": action, "block_id": "b", "action_ts": self.next_ts(),
-                             "text": {"type": "plain_text", "text": "x"}}]})
+                "actions": [pressed]})
         self.call(act)
 
     def violations(self):

@@ -124,6 +124,26 @@ Test(discord_send, notices_and_earlier_parts_have_no_buttons)
     cr_expect_not(strstr(fx.calls[1].body, "message_reference"), "the first part has it");
 }
 
+Test(discord_send, a_question_has_two_buttons)
+{
+    out.notice = out.asks = true;
+    out.person = STR("1334385199974967042");
+    cr_assert(uuid_parse(STR("01a21694-fee0-7436-804c-7a08df49e6d0"), &out.request));
+    send_it();
+    cr_expect(strstr(fx.calls[0].body,
+                     "\"components\":[{\"type\":1,\"components\":["
+                     "{\"type\":2,\"style\":3,\"label\":\"Allow\",\"custom_id\":"
+                     "\"tool+01a21694-fee0-7436-804c-7a08df49e6d0:1334385199974967042\"},"
+                     "{\"type\":2,\"style\":4,\"label\":\"Refuse\",\"custom_id\":"
+                     "\"tool-01a21694-fee0-7436-804c-7a08df49e6d0:1334385199974967042\"}]}]"),
+              "%s", fx.calls[0].body);
+    out.asks = false;
+    out.edits = STR("42");
+    send_it();
+    expect_call(1, "PATCH", "/channels/50/messages/42");
+    cr_expect(strstr(fx.calls[1].body, "\"components\":[]"), "it was decided: they go");
+}
+
 Test(discord_send, the_same_row_has_the_same_nonce_and_parts_have_others)
 {
     char a[32], b[32], c[32];

@@ -82,6 +82,27 @@ Test(telegram_send, buttons)
     cr_expect(strstr(fx.calls[3].body, "parley:stop"));
 }
 
+Test(telegram_send, a_question_has_two_buttons)
+{
+    struct outbound out = message("7", "May I?");
+    fx.bot->buttons = true;
+    out.notice = out.asks = true;
+    out.person = STR("7");
+    cr_assert(uuid_parse(STR("01a21694-fee0-7436-804c-7a08df49e6d0"), &out.request));
+    deliver(&out);
+    cr_expect(strstr(fx.calls[0].body, "\"reply_markup\":{\"inline_keyboard\":[["
+                                       "{\"text\":\"Allow\",\"callback_data\":"
+                                       "\"tool+01a21694-fee0-7436-804c-7a08df49e6d0:7\"},"
+                                       "{\"text\":\"Refuse\",\"callback_data\":"
+                                       "\"tool-01a21694-fee0-7436-804c-7a08df49e6d0:7\"}]]}"),
+              "%s", fx.calls[0].body);
+    out.asks = false;
+    out.edits = STR("42");
+    deliver(&out);
+    cr_expect_str_eq(fx.calls[1].method, "editMessageText");
+    cr_expect(!strstr(fx.calls[1].body, "reply_markup"), "it was decided: they go");
+}
+
 Test(telegram_send, previews_yield)
 {
     struct outbound out = message("7", "x");

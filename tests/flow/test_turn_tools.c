@@ -126,6 +126,97 @@ Test(tools, no_is_told_to_the_model)
     world_close();
 }
 
+/* What the buttons say, and what becomes of the message that has them. */
+
+static void press_after(const char *command)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_rounds = 1;
+    w.tool_guarded = true;
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    strcpy(w.question_message, w.screen[0].id);
+    strcpy(w.question_text, "May I?");
+    say("e2", command);
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.rq[1].status, ENDED);
+}
+
+Test(tools, a_pressed_button_names_its_question)
+{
+    char id[UUID_TEXT_MAX];
+    press_after("/tool yes 01a21694-fee0-7436-804c-7a08df49e6d0");
+    uuid_text(&w.question_meant, id);
+    cr_assert_str_eq(id, "01a21694-fee0-7436-804c-7a08df49e6d0");
+    cr_assert_eq(w.n_calls, 1);
+    cr_assert_str_eq(w.screen[0].text, "May I?\n\n_(allowed)_");
+    world_close();
+}
+
+Test(tools, a_typed_answer_marks_the_question_too)
+{
+    press_after("/tool no");
+    cr_assert(uuid_is_nil(&w.question_meant));
+    cr_assert_str_eq(w.screen[0].text, "May I?\n\n_(refused)_");
+    world_close();
+}
+
+Test(tools, a_pressed_button_without_a_question)
+{
+    press_after("/tool yes please");
+    cr_assert_eq(n_shown("`/tool yes` lets me"), 1);
+    cr_assert_eq(w.n_calls, 0);
+    world_close();
+}
+
+Test(tools, a_mark_that_does_not_fit_is_left_out)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    say("e1", "hello");
+    loop_run_for(&w.loop, 10000);
+    strcpy(w.question_message, w.screen[0].id);
+    memset(w.question_text, 'x', 3995);
+    say("e2", "/tool yes 01a21694-fee0-7436-804c-7a08df49e6d0");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(strlen(w.screen[0].text), 3995);
+    cr_assert_eq(n_shown("That question is no longer open."), 1);
+    world_close();
+}
+
+Test(tools, a_second_press_says_nothing)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.decided = true;
+    say("e1", "/tool yes 01a21694-fee0-7436-804c-7a08df49e6d0");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.rq[0].status, ENDED);
+    cr_assert_eq(w.n_screen, 0);
+    cr_assert_eq(w.n_calls, 0);
+    world_close();
+}
+
+/* The answer does not wait for the mark, and a mark that is on its way does not outlive the turn.
+ */
+Test(tools, the_mark_may_fail)
+{
+    for (enum trouble trouble = FAIL_BEFORE; trouble <= HANG; trouble++)
+        for (int at = 1; at <= 20; at++) {
+            world_open(trouble, at, 0);
+            give_tools();
+            strcpy(w.saved, "{}");
+            strcpy(w.question_message, "m9"); /* not on the screen: the platform does not know it */
+            chat_start(&w.chat);
+            say("e1", "/tool yes");
+            loop_run_for(&w.loop, trouble == HANG ? 1000 : 300000);
+            if (trouble != HANG) cr_assert_eq(w.rq[0].status, ENDED, "op %d", at);
+            cr_assert_eq(shown_by_id(STR("m9")), NULL);
+            world_close();
+        }
+}
+
 Test(tools, neither_yes_nor_no)
 {
     ask_for_yes("/tool perhaps");

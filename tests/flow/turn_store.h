@@ -112,8 +112,11 @@ static struct {
     char kept_told[64]; /* what the model wrote for itself, as it got it back */
     char saved[4096];   /* while a yes is waited for */
     bool too_late;      /* for the yes */
-    char news[256];     /* the last that a webhook brought */
-    int n_fetched;      /* by address */
+    bool decided;       /* that question is, by another yes */
+    struct uuid question_meant;
+    char question_message[16], question_text[4096]; /* on the platform */
+    char news[256];                                 /* the last that a webhook brought */
+    int n_fetched;                                  /* by address */
     bool fetched_unguarded;
 } w;
 
@@ -749,17 +752,22 @@ void store_tool_ask(struct store *s, struct op *op, const struct claimed *c, str
 static void do_tool_answer(struct fake *f)
 {
     pg_rows_done(f->rows);
-    if (!w.saved[0]) return;
     struct cell *c = row_add(f->rows);
+    c[5].i = w.decided;
+    strcpy(c[7].text, w.question_message);
+    strcpy(c[8].text, w.question_text);
+    c[6].u = w.rq[0].id;
+    if (!w.saved[0] || w.decided) return;
     strcpy(c[0].text, w.saved);
     strcpy(c[1].text, "{01a21694-fee0-7436-804c-7a08df49e6d0}");
     strcpy(c[2].text, "What is it?");
     c[4].i = w.too_late;
 }
-void store_tool_answer(struct store *s, struct op *op, const struct claimed *c,
+void store_tool_answer(struct store *s, struct op *op, const struct claimed *c, struct uuid asked,
                        struct pg_rows *rows)
 {
     (void)s, (void)c;
+    w.question_meant = asked;
     fake(op, do_tool_answer)->rows = rows;
 }
 /* What people ask about themselves is a statement each, tested end to end; the eraser does not run

@@ -2,7 +2,7 @@
 import { $, say } from "./dom.js";
 import { Files, withAttachments } from "./files.js";
 import { Link } from "./link.js";
-import { drafts, isUuid, outbox, Threads, uuid } from "./model.js";
+import { drafts, isDecision, isUuid, outbox, Threads, uuid } from "./model.js";
 import { Sidebar } from "./sidebar.js";
 import { announceAnswer, View } from "./view.js";
 
@@ -29,6 +29,11 @@ const view = new View({
   onOlder,
   onVote: (m, vote, takenBack) => tell({ type: "vote", thread: current.id, message: m.id, vote, taken_back: takenBack }),
   onRegenerate: () => post("/regenerate"),
+  onDecide: (m, word) => {
+    const request = m.asks;
+    current.decided(request);
+    post(`/tool ${word} ${request}`);
+  },
   onEdit: (m, text) => tell({ type: "edit", id: uuid(), thread: current.id, message: m.client, text }),
   onTakeBack: (m) => tell({ type: "take_back", id: uuid(), thread: current.id, message: m.client }),
 });
@@ -161,6 +166,10 @@ const frames = {
     if (message) message.text = f.text;
   },
 
+  decided(f) {
+    threads.get(f.thread)?.decided(f.request);
+  },
+
   taken_back(f) {
     const t = threads.get(f.thread), message = t?.byClient(f.client);
     if (!message) return;
@@ -201,6 +210,7 @@ const frames = {
       t.takeNewest(f.messages, f.more);
     }
     t.setOpen(f.open);
+    t.setQuestion(f.asks);
   },
 
   resync() {
@@ -417,7 +427,7 @@ function onComposerKey(e) {
     e.preventDefault();
     submit();
   } else if (e.key === "ArrowUp" && !e.altKey && !e.target.value) {
-    const last = current.messages.findLast((m) => m.role === "user" && m.text !== "/stop");
+    const last = current.messages.findLast((m) => m.role === "user" && m.text !== "/stop" && !isDecision(m.text));
     if (!last) return;
     e.preventDefault();
     e.target.value = last.text;

@@ -48,6 +48,11 @@ export function uuid() {
 
 export const isUuid = (text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 
+// What the buttons of a question say: which one it was is nothing to read.
+const DECISION = /^(\/tool (?:yes|no)) [0-9a-f-]{36}$/;
+export const isDecision = (text) => DECISION.test(text);
+export const readable = (text) => text.replace(DECISION, "$1");
+
 // --- the outbox: one entry a message, so that tabs do not overwrite each other's
 
 export const outbox = {
@@ -80,7 +85,7 @@ export const drafts = {
 // --- conversations
 
 /*
- * A message: { key, id, role, notice, at, text, client, request, failed }. id is the gateway's and sorts by time; without
+ * A message: { key, id, role, notice, at, text, client, request, failed, asks }. id is the gateway's and sorts by time; without
  * one it has not been accepted yet. key names its element on the page and never changes. client is the id that its page
  * gave it, known of those that wait.
  */
@@ -103,6 +108,7 @@ export class Thread {
     this.messages = [];
     this.open = new Map(); // requests that are not through: id -> since when we know of it
     this.askedAt = 0;
+    this.askedSince = 0; // when we heard of the question that is open
     this.done = new Set(); // those that are: what was on its way may still call them open
     this.streams = new Map(); // request -> the answer so far
   }
@@ -145,7 +151,26 @@ export class Thread {
       request: frame.role === "user" ? frame.request : undefined,
     };
     this.insert(message);
+    if (frame.asks) this.ask(message, frame.request);
     return message;
+  }
+
+  // Whether a tool may be called; one question at a time is open.
+  ask(message, request) {
+    for (const m of this.messages) delete m.asks;
+    message.asks = request;
+    this.askedSince = performance.now();
+  }
+
+  decided(request) {
+    for (const m of this.messages) if (m.asks === request) delete m.asks;
+  }
+
+  // The one that was open when we asked, if any; one that came since is not known there.
+  setQuestion(question) {
+    const message = question && this.find(question.message);
+    if (message) this.ask(message, question.request);
+    else if (this.askedSince < this.askedAt) for (const m of this.messages) delete m.asks;
   }
 
   insert(message) {

@@ -1,6 +1,7 @@
 // The messages of the conversation in sight.
 import { $, copy, icon, make, reconcile, say } from "./dom.js";
 import { Markdown } from "./markdown.js";
+import { readable } from "./model.js";
 
 const NEAR_END_PX = 80;
 const ANNOUNCE_MAX = 1000;
@@ -11,7 +12,7 @@ const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 const momentOf = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export class View {
-  constructor(on) { // onRetry, onDiscard, onOlder, onVote, onRegenerate, onEdit, onTakeBack
+  constructor(on) { // onRetry, onDiscard, onOlder, onVote, onRegenerate, onDecide, onEdit, onTakeBack
     Object.assign(this, on);
     this.thread = null;
     this.stuck = true; // the end is in sight, and stays so
@@ -163,7 +164,7 @@ const makers = {
     return e;
   },
 
-  answer() {
+  answer(item, view) {
     const body = make("div", "body");
     const b = make("button", "icon", icon("copy"));
     b.type = "button";
@@ -173,6 +174,7 @@ const makers = {
     const e = make("article", "answer", body, make("footer", "", make("time"), b, button("again", "Answer anew", "again"),
       thumb(1, "A good answer"), thumb(-1, "A bad answer")));
     e.setAttribute("aria-label", "Answer");
+    e.decide = (word) => view.onDecide(e.message, word);
     e.markdown = new Markdown(body);
     return e;
   },
@@ -187,7 +189,7 @@ const updates = {
   own(e, { message, waits }) {
     const state = message.failed ? `failed ${message.failed}` : waits ? "waiting" : message.id ? "sent" : "sending";
     if (e.source !== message.text || state === "sent") e.editing?.();
-    if (e.source !== message.text) e.querySelector(".bubble").textContent = message.text;
+    if (e.source !== message.text) e.querySelector(".bubble").textContent = readable(message.text);
     e.source = message.text;
     e.classList.toggle("command", message.notice || message.text.startsWith("/"));
     if (e.dataset.state === state) return;
@@ -202,9 +204,17 @@ const updates = {
     e.classList.toggle("growing", Boolean(growing));
     e.classList.toggle("notice", Boolean(message?.notice));
     e.setAttribute("aria-busy", Boolean(growing));
+    if (Boolean(message?.asks) !== Boolean(e.querySelector(".decision"))) putDecision(e);
     if (message && !e.dataset.at) putTime(e.querySelector("time"), (e.dataset.at = message.at));
   },
 };
+
+// Or take it away.
+function putDecision(e) {
+  const buttons = e.querySelector(".decision");
+  if (buttons) buttons.remove();
+  else e.querySelector(".body").after(make("p", "decision", wordButton("Allow", () => e.decide("yes")), wordButton("Refuse", () => e.decide("no"))));
+}
 
 function putTime(e, at) {
   const date = new Date(Number(at));
@@ -213,12 +223,14 @@ function putTime(e, at) {
   e.title = momentOf.format(date);
 }
 
-function textButton(label, onClick) {
-  const b = make("button", "text", label);
+function wordButton(label, onClick, look = "") {
+  const b = make("button", look, label);
   b.type = "button";
   b.addEventListener("click", onClick);
   return b;
 }
+
+const textButton = (label, onClick) => wordButton(label, onClick, "text");
 
 // The bubble becomes a field: Enter says that it is meant so, Escape that it is not.
 function edit(bubble, text, onDone) {

@@ -134,6 +134,7 @@ static void check_updates(const char *file)
         cr_expect_eq(u.id, id);
         size_t verdict = index_of(get(c, "verdict"), verdicts);
         cr_expect_eq((size_t)u.verdict, verdict, "%s: %s, %s", name, verdicts[u.verdict], u.reason);
+        expect_str(name, "say", c, u.say ? str_of(u.say) : STR_NONE);
         if ((size_t)u.verdict != verdict) continue;
         if (u.verdict == TELEGRAM_TAKE)
             expect_event(name, json_get(c, "event"), &u.in);
