@@ -10,8 +10,8 @@
 #define KEYS_MAX 48
 
 const struct model_type *const model_types[] = {
-    &model_openai, &model_responses, &model_anthropic, &model_gemini, &model_ollama, &model_demo,
-    NULL,
+    &model_openai, &model_responses, &model_anthropic, &model_gemini,
+    &model_cohere, &model_ollama,    &model_demo,      NULL,
 };
 
 static const char *const count_words[] = { "estimate", "exact", NULL };
