@@ -186,11 +186,6 @@ enum err_kind models_configure(struct models *models, const struct conf_item *fr
     return ERR_NONE;
 }
 
-const struct model *models_default(const struct models *models)
-{
-    return models->list[0];
-}
-
 const struct model *models_find(const struct models *models, struct str name)
 {
     for (size_t i = 0; i < models->n; i++)

@@ -70,6 +70,13 @@ def test_a_setting_that_a_server_refuses_is_left_out(world, field, words):
     assert {"temperature", "max_completion_tokens"} - {field} <= set(world.model.asks[1].body), "only that"
 
 
+@pytest.mark.parametrize("chosen, line", [("", "safe, asks first first"), ("second", "second (openai)")])
+def test_the_doctor_names_who_answers_by_default(world, both, chosen, line):
+    checked = world.gateway(None, **both(), chat={"model": chosen}).run("check").stdout
+    assert [text for text in checked.splitlines() if text.endswith(f"{line}, answers by default")], checked
+    assert checked.count("by default") == 1
+
+
 def test_a_model_chosen_by_its_name_stands_alone(world, both):
     world.first(world.model.broken(503))
     world.serve(**both())
