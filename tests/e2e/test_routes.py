@@ -118,8 +118,8 @@ def test_a_page_sees_the_new_answer_grow_in_the_place_of_the_old(world, both):
     assert deltas[0]["text"] == "Once " and [d["text"] for d in deltas if d["from"] == 0][-1].startswith("second:")
 
 
-def test_a_model_that_failed_rests_in_all_processes(world, both):
-    world.first(world.model.broken(503))
+def two_processes(world, both):
+    """ask(n, text) -> what process n answers."""
     one, two = (world.gateway(None, **both()).start() for _ in range(2))
     pages = [Person(g).connect(g) for g in (one, two)]
     threads = [new_thread(), new_thread()]
@@ -129,6 +129,25 @@ def test_a_model_that_failed_rests_in_all_processes(world, both):
         pages[n].say(threads[n], text)
         wait_until(lambda: len(pages[n].answers(threads[n])) > before)
         return pages[n].answers(threads[n])[-1]
+    return ask
+
+
+def test_failures_are_in_a_row_only_if_no_process_saw_it_work(world, both):
+    world.first(world.model.broken(503), part="bad")
+    ask = two_processes(world, both)
+    assert ask(1, "good") == "echo: good"
+    for i in range(6):
+        assert ask(0, f"bad {i}") == f"second: bad {i}"
+        if i == 3:
+            assert ask(1, "good again") == "echo: good again"
+            wait_until(lambda: world.redis.get("provider:health:first") is None, what="none in a row")
+    assert '"failures":2' in world.redis.get("provider:health:first")
+    assert ask(0, "good") == "echo: good", "it never rested"
+
+
+def test_a_model_that_failed_rests_in_all_processes(world, both):
+    world.first(world.model.broken(503))
+    ask = two_processes(world, both)
 
     for i in range(3):
         assert ask(0, f"one {i}") == f"second: one {i}"
