@@ -1,6 +1,7 @@
 /* check: the doctor. One line a subject, "ok", "warn" or "FAIL", and an exit status that a script
  * can use. */
 #include "core/base/log.h"
+#include "core/model/route.h"
 #include "core/store/migrate.h"
 #include "gateway/app.h"
 #include "gateway/channels.h"
@@ -146,10 +147,19 @@ static void check_models(struct check *c)
     models_probe(c->app.models, &op);
     app_wait(&c->app, &op);
     check_configurations(c);
+    const struct route *by_default =
+        routes_find(c->app.models, str_of(c->app.settings->chat.model));
+    if (!by_default) by_default = routes_default(c->app.models);
     for (size_t i = 0; i < models_count(c->app.models); i++) {
         const struct model *m = models_at(c->app.models, i);
         say(c, OK, "model", "%s (%s)%s", m->name, m->type->name,
-            m == models_default(c->app.models) ? ", answers by default" : "");
+            routes_find(c->app.models, str_of(m->name)) == by_default ? ", answers by default"
+                                                                      : "");
+    }
+    for (size_t i = 0; i < routes_count(c->app.models); i++) {
+        const struct route *r = routes_at(c->app.models, i);
+        say(c, OK, "route", "%s, asks %s first%s", r->name, r->v[0]->name,
+            r == by_default ? ", answers by default" : "");
     }
     const struct model *m;
     for (size_t i = 0; (m = models_embedder_at(c->app.models, i)); i++)

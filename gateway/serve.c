@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/chat/eraser.h"
 #include "core/chat/keeper.h"
+#include "core/model/route.h"
 #include "gateway/channels.h"
 #include "gateway/commands.h"
 #include "gateway/files.h"
@@ -129,10 +130,10 @@ static enum flow_rc open_start(struct flow *f)
 {
     struct serve *s = of_flow(f);
     if (channels_open(&s->app.chat, &f->err)) return FLOW_STOP;
-    const struct model *m = models_default(s->app.models);
+    const struct route *r = routes_default(s->app.models);
     log_info("serve", "ready", "address=http://%s:%d model=%s type=%s migrations=%d",
-             s->app.settings->http.address, http_server_port(s->app.server), m->name, m->type->name,
-             s->report.n_known);
+             s->app.settings->http.address, http_server_port(s->app.server), r->name,
+             r->v[0]->type->name, s->report.n_known);
     s->started = true;
     if (tools_servers(s->app.tools) > 0)
         tools_ready(s->app.tools, NULL, TOOLS_READY_MS, &s->tools); /* before they are needed */

@@ -587,10 +587,10 @@ static enum flow_rc ask_failed(struct flow *f)
         turn_say(t, "The model %s is over its limit. Please try again in %s.", t->model->name,
                  wait);
     } else {
-        turn_say(
-            t,
-            "I could not get an answer from the model %s: %s. Please try again, or choose another with /model.",
-            t->model->name, err_rule(why->kind)->user_text);
+        turn_say(t,
+                 "I could not get an answer from the model %s. %s You can also choose another "
+                 "with /model.",
+                 t->model->name, err_rule(why->kind)->user_text);
     }
     return refuse(t, "refused", arena_cstr(&t->arena, str_of(why->msg)));
 }

@@ -23,6 +23,7 @@ struct patient {
     struct list link;
     const struct model *model;
     unsigned failures, rests; /* in a row */
+    bool elsewhere;           /* failures may be counted that this process knows nothing of */
     uint64_t until_ms;        /* rests; 0 = it does not */
     char reason[ERR_MSG_MAX];
     struct provider_calls calls; /* since the last record */
@@ -44,7 +45,8 @@ static struct metric m_rests = METRIC(METRIC_COUNTER, "parley_model_rests_total"
 
 /*
  * ARGV: failures at most, first rest, longest rest, a rest that is certain (0 = count). Answers and
- * tells everybody "name ms". The JSON is for who looks into Redis.
+ * tells everybody "name ms", -1 for a failure that is only counted. The JSON is for who looks into
+ * Redis.
  */
 static struct redis_script failed_script = {
     .name = "health.failed",
@@ -63,8 +65,8 @@ static struct redis_script failed_script = {
         "h.status = rest > 0 and 'resting' or 'failing'\n"
         "h.reason = ARGV[6]\n"
         "redis.call('SET', KEYS[1], cjson.encode(h), 'PX', math.max(" LIFE_MS ", rest * 2))\n"
-        "if rest > 0 then redis.call('PUBLISH', '" PUSH_CHANNEL
-        "', ARGV[5] .. ' ' .. string.format('%d', rest)) end\n"
+        "redis.call('PUBLISH', '" PUSH_CHANNEL
+        "', ARGV[5] .. ' ' .. string.format('%d', rest > 0 and rest or -1))\n"
         "return rest",
 };
 
@@ -76,6 +78,7 @@ static struct patient *patient_of(struct health *h, const struct model *m)
     }
     struct patient *p = mem_new(struct patient);
     p->model = m;
+    p->elsewhere = true; /* of the process that this one follows */
     list_push(&h->patients, &p->link);
     return p;
 }
@@ -121,10 +124,12 @@ static void on_push(struct redis_sub *sub, struct str payload)
     struct health *h = container_of(sub, struct health, pushes);
     struct str rest = payload, name = str_cut(&rest, ' ');
     int64_t ms;
-    if (!str_i64(rest, &ms) || ms < 0 || ms > PUSHED_MS_MAX) return;
+    if (!str_i64(rest, &ms) || ms < -1 || ms > PUSHED_MS_MAX) return;
     list_each (it, next, &h->patients) {
         struct patient *p = container_of(it, struct patient, link);
         if (!str_eq(name, str_of(p->model->name))) continue;
+        p->elsewhere = ms != 0;
+        if (ms < 0) continue;
         p->failures = 0;
         if (!ms || !p->rests) p->rests = ms > 0; /* who put it to rest has counted already */
         p->until_ms = ms ? clock_ms() + (uint64_t)ms : 0;
@@ -184,14 +189,14 @@ bool health_is_well(struct models *models, const struct model *m)
 void health_worked(struct models *models, const struct model *m, uint32_t ms)
 {
     struct patient *p = patient_of(models->common->health, m);
-    bool was_ill = p->failures || p->until_ms;
+    bool was_ill = p->failures || p->until_ms, counted = was_ill || p->elsewhere;
     p->calls.n++;
     p->calls.ms += ms;
     p->failures = p->rests = 0;
     p->until_ms = 0;
-    if (!was_ill) return;
-    log_info("model", "works again", "model=%s", m->name);
-    share_recovery(models->common->health, p);
+    p->elsewhere = false;
+    if (was_ill) log_info("model", "works again", "model=%s", m->name);
+    if (counted) share_recovery(models->common->health, p);
 }
 
 static void put_to_rest(struct patient *p, uint32_t ms)

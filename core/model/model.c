@@ -10,8 +10,8 @@
 #define KEYS_MAX 48
 
 const struct model_type *const model_types[] = {
-    &model_openai, &model_responses, &model_anthropic, &model_gemini, &model_ollama, &model_demo,
-    NULL,
+    &model_openai, &model_responses, &model_anthropic, &model_gemini,
+    &model_cohere, &model_ollama,    &model_demo,      NULL,
 };
 
 static const char *const count_words[] = { "estimate", "exact", NULL };
@@ -184,11 +184,6 @@ enum err_kind models_configure(struct models *models, const struct conf_item *fr
     if (kind != ERR_NONE) return conf_blame(from->doc, from->group, key, why);
     models_add(models, adopt(models, m));
     return ERR_NONE;
-}
-
-const struct model *models_default(const struct models *models)
-{
-    return models->list[0];
 }
 
 const struct model *models_find(const struct models *models, struct str name)

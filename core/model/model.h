@@ -186,7 +186,6 @@ void models_close(struct models *m); /* the last one frees them; NULL is fine */
  * fails. If it is, its models take the place of demo. Before anybody asks them.
  */
 void models_probe(struct models *m, struct op *op);
-const struct model *models_default(const struct models *m);
 const struct model *models_find(const struct models *m, struct str name); /* NULL: no such */
 size_t models_count(const struct models *m);
 const struct model *models_at(const struct models *m, size_t i);

@@ -66,18 +66,6 @@ static void put_message(struct json_out *o, const char *role, struct str text)
     json_close(o, '}');
 }
 
-static void put_picture(struct json_out *o, const struct model_picture *picture,
-                        struct arena *arena)
-{
-    json_open(o, '{');
-    json_field_str(o, "type", STR("image_url"));
-    json_key(o, "image_url");
-    json_open(o, '{');
-    json_field_str(o, "url", remote_picture(picture, arena));
-    json_close(o, '}');
-    json_close(o, '}');
-}
-
 /* https://platform.openai.com/docs/guides/images-vision */
 static void put_with_pictures(struct json_out *o, const struct model_message *msg,
                               struct arena *arena)
@@ -90,21 +78,8 @@ static void put_with_pictures(struct json_out *o, const struct model_message *ms
     json_field_str(o, "type", STR("text"));
     json_field_str(o, "text", msg->text);
     json_close(o, '}');
-    for (size_t i = 0; i < msg->n_pictures; i++) put_picture(o, &msg->pictures[i], arena);
+    for (size_t i = 0; i < msg->n_pictures; i++) remote_put_picture(o, &msg->pictures[i], arena);
     json_close(o, ']');
-    json_close(o, '}');
-}
-
-static void put_call(struct json_out *o, const struct model_call *call)
-{
-    json_open(o, '{');
-    json_field_str(o, "id", call->id);
-    json_field_str(o, "type", STR("function"));
-    json_key(o, "function");
-    json_open(o, '{');
-    json_field_str(o, "name", call->name);
-    json_field_str(o, "arguments", call->arguments);
-    json_close(o, '}');
     json_close(o, '}');
 }
 
@@ -120,7 +95,7 @@ static void put_assistant(struct json_out *o, const struct model_message *msg)
     if (msg->n_calls) {
         json_key(o, "tool_calls");
         json_open(o, '[');
-        for (size_t i = 0; i < msg->n_calls; i++) put_call(o, &msg->calls[i]);
+        for (size_t i = 0; i < msg->n_calls; i++) remote_put_call(o, &msg->calls[i]);
         json_close(o, ']');
     }
     if (msg->kept.n) { /* OpenRouter: what it thought, word for word */

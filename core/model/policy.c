@@ -86,7 +86,9 @@ static const char *const too_long_phrases[] = {
     "input length and `max_tokens` exceed",
     "exceeds the available context size",
     "exceeds the maximum number of tokens",
-    "exceeds the context length", /* Ollama */
+    "exceeds the context length",         /* Ollama */
+    "tokens in the prompt cannot exceed", /* Cohere */
+    "too many tokens: size limit exceeded",
 };
 
 static enum class class_of_word(struct str word) {

@@ -78,11 +78,36 @@ void remote_put_tools(struct json_out *o, const struct model_ask *ask)
     json_close(o, ']');
 }
 
+void remote_put_call(struct json_out *o, const struct model_call *call)
+{
+    json_open(o, '{');
+    json_field_str(o, "id", call->id);
+    json_field_str(o, "type", STR("function"));
+    json_key(o, "function");
+    json_open(o, '{');
+    json_field_str(o, "name", call->name);
+    json_field_str(o, "arguments", call->arguments);
+    json_close(o, '}');
+    json_close(o, '}');
+}
+
 struct str remote_picture(const struct model_picture *picture, struct arena *arena)
 {
     if (!picture->data.n) return picture->url;
     return arena_printf(arena, "data:%.*s;base64,%.*s", STR_ARG(picture->type),
                         STR_ARG(picture->data));
+}
+
+void remote_put_picture(struct json_out *o, const struct model_picture *picture,
+                        struct arena *arena)
+{
+    json_open(o, '{');
+    json_field_str(o, "type", STR("image_url"));
+    json_key(o, "image_url");
+    json_open(o, '{');
+    json_field_str(o, "url", remote_picture(picture, arena));
+    json_close(o, '}');
+    json_close(o, '}');
 }
 
 enum err_kind remote_moved(int http_status, struct err *why)

@@ -46,6 +46,11 @@ enum err_kind remote_post(const struct model *m, const char *path, const struct 
 struct str remote_system(const struct model_ask *ask, struct arena *arena);
 /* The key "tools" as OpenAI writes it, and others after it; nothing if there are none. */
 void remote_put_tools(struct json_out *o, const struct model_ask *ask);
+/* A call of a tool as OpenAI writes it; its arguments as they are, a text. */
+void remote_put_call(struct json_out *o, const struct model_call *call);
+/* A picture as OpenAI writes it: a part of a content. */
+void remote_put_picture(struct json_out *o, const struct model_picture *picture,
+                        struct arena *arena);
 /* A picture as an address: its own, or a data: URL with its bytes. */
 struct str remote_picture(const struct model_picture *picture, struct arena *arena);
 /* The longest answer to ask for; 0 = not to be said. */

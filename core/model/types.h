@@ -56,5 +56,13 @@ struct gemini {
     double temperature; /* < 0 = not sent */
 };
 
-extern const struct model_type model_anthropic, model_gemini;
+/* Cohere's Chat. */
+struct cohere {
+    struct remote remote; /* base_url: up to and including /v2 */
+    bool stream;
+    int thinking;
+    double temperature; /* < 0 = not sent */
+};
+
+extern const struct model_type model_anthropic, model_cohere, model_gemini;
 extern const struct model_type model_openai, model_responses, model_ollama, model_demo;

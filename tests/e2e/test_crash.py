@@ -1,7 +1,8 @@
 """kill -9 at every named step of intake, turn and delivery: every acknowledged message has exactly one answer, in order.
 
 The steps are those that `parley steps` prints, so a new step is tested from its first day. The process kills itself
-when it passes the step (PARLEY_ABORT_AT); what a step needs to be reached at all is in `prepare`.
+when it passes the step (PARLEY_ABORT_AT); what a step needs to be reached at all is in `test_killed_at`, and how often it is
+passed in `times`.
 """
 import functools
 import subprocess

@@ -70,6 +70,13 @@ def test_a_setting_that_a_server_refuses_is_left_out(world, field, words):
     assert {"temperature", "max_completion_tokens"} - {field} <= set(world.model.asks[1].body), "only that"
 
 
+@pytest.mark.parametrize("chosen, line", [("", "safe, asks first first"), ("second", "second (openai)")])
+def test_the_doctor_names_who_answers_by_default(world, both, chosen, line):
+    checked = world.gateway(None, **both(), chat={"model": chosen}).run("check").stdout
+    assert [text for text in checked.splitlines() if text.endswith(f"{line}, answers by default")], checked
+    assert checked.count("by default") == 1
+
+
 def test_a_model_chosen_by_its_name_stands_alone(world, both):
     world.first(world.model.broken(503))
     world.serve(**both())
@@ -111,8 +118,8 @@ def test_a_page_sees_the_new_answer_grow_in_the_place_of_the_old(world, both):
     assert deltas[0]["text"] == "Once " and [d["text"] for d in deltas if d["from"] == 0][-1].startswith("second:")
 
 
-def test_a_model_that_failed_rests_in_all_processes(world, both):
-    world.first(world.model.broken(503))
+def two_processes(world, both):
+    """ask(n, text) -> what process n answers."""
     one, two = (world.gateway(None, **both()).start() for _ in range(2))
     pages = [Person(g).connect(g) for g in (one, two)]
     threads = [new_thread(), new_thread()]
@@ -122,6 +129,25 @@ def test_a_model_that_failed_rests_in_all_processes(world, both):
         pages[n].say(threads[n], text)
         wait_until(lambda: len(pages[n].answers(threads[n])) > before)
         return pages[n].answers(threads[n])[-1]
+    return ask
+
+
+def test_failures_are_in_a_row_only_if_no_process_saw_it_work(world, both):
+    world.first(world.model.broken(503), part="bad")
+    ask = two_processes(world, both)
+    assert ask(1, "good") == "echo: good"
+    for i in range(6):
+        assert ask(0, f"bad {i}") == f"second: bad {i}"
+        if i == 3:
+            assert ask(1, "good again") == "echo: good again"
+            wait_until(lambda: world.redis.get("provider:health:first") is None, what="none in a row")
+    assert '"failures":2' in world.redis.get("provider:health:first")
+    assert ask(0, "good") == "echo: good", "it never rested"
+
+
+def test_a_model_that_failed_rests_in_all_processes(world, both):
+    world.first(world.model.broken(503))
+    ask = two_processes(world, both)
 
     for i in range(3):
         assert ask(0, f"one {i}") == f"second: one {i}"

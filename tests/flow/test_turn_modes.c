@@ -538,7 +538,10 @@ Test(modes, what_is_too_long_goes_to_a_larger_window_only)
 {
     fail_over(ERR_LIMIT, 0, ROUTE_REPLACE);
     cr_assert_str_eq(w.last_model, "fake");
-    cr_assert_eq(n_shown("I could not get an answer"), 1);
+    cr_assert_eq(
+        n_shown("I could not get an answer from the model fake. That is more than I may do "
+                "right now. Please try later. You can also choose another with /model."),
+        1);
 }
 
 Test(modes, a_refusal_is_no_failure)

@@ -195,9 +195,9 @@ static void begin(void (*on_request)(struct stub_conn *c, unsigned nth))
              "base_url = \"http://127.0.0.1:%u/v1\"; } );",
              stub.port);
     cr_assert_eq(configure(text, &why), ERR_NONE, "%s", why.msg);
-    cr_assert_eq(models_default(models)->count, MODEL_COUNTS);
+    cr_assert_eq(models_at(models, 0)->count, MODEL_COUNTS);
     n_tokens = -1;
-    model_count(models, models_default(models), &op, &question, &n_tokens);
+    model_count(models, models_at(models, 0), &op, &question, &n_tokens);
     cr_assert_eq(n_done, 0);
 }
 

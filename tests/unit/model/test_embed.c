@@ -435,7 +435,7 @@ Test(embed_op, nobody_chats_with_them)
 {
     serve(good, "");
     cr_expect_eq(models_count(models), 1);
-    cr_expect_str_eq(models_default(models)->name, "chat");
+    cr_expect_str_eq(models_at(models, 0)->name, "chat");
     cr_expect_null(models_find(models, STR("e")));
     cr_expect_eq(models_embedder(models, STR_NONE), models_embedder(models, STR("e")));
     cr_expect_eq(models_embedder_at(models, 0), models_embedder(models, STR("e")));
@@ -449,7 +449,7 @@ Test(embed_op, alone_they_leave_the_demo)
     cr_assert_eq(
         configure("models = ( { name = \"e\"; type = \"ollama\"; embeds = true; } );", &why),
         ERR_NONE, "%s", why.msg);
-    cr_expect_str_eq(models_default(models)->name, "demo");
+    cr_expect_str_eq(models_at(models, 0)->name, "demo");
     cr_expect_str_eq(models_embedder(models, STR_NONE)->name, "e");
 }
 

@@ -337,8 +337,8 @@ Test(generations, layers_replace_by_name_and_add)
     struct models *next = layers(texts, 3, &why);
     cr_assert_not_null(next, "%s", why.msg);
     cr_expect_eq(models_count(next), 3);
-    cr_expect_str_eq(models_default(next)->name, "A");
-    cr_expect_eq(models_default(next)->max_tokens, 2);
+    cr_expect_str_eq(models_at(next, 0)->name, "A");
+    cr_expect_eq(models_at(next, 0)->max_tokens, 2);
     cr_expect_str_eq(models_at(next, 2)->name, "c");
     cr_expect_eq(routes_count(next), 2);
     cr_expect_str_eq(routes_default(next)->name, "r");
@@ -376,13 +376,13 @@ Test(generations, what_was_found_is_back_when_nothing_is_configured)
     struct err why = ERR_INIT;
     doc = parse("");
     cr_assert_eq(models_open(&loop, http, doc, &models, &why), ERR_NONE);
-    const struct model *demo = models_default(models);
+    const struct model *demo = models_at(models, 0);
     cr_expect_str_eq(demo->name, "demo");
     renew("models = ( { name = \"a\"; type = \"demo\"; } );");
     cr_expect_eq(models_count(models), 1);
-    cr_expect_str_eq(models_default(models)->name, "a");
+    cr_expect_str_eq(models_at(models, 0)->name, "a");
     renew("");
     cr_expect_eq(models_count(models), 1);
-    cr_expect_eq(models_default(models), demo);
+    cr_expect_eq(models_at(models, 0), demo);
     renew("models = ( { name = \"a\"; type = \"demo\"; } );");
 }

@@ -552,8 +552,8 @@ Test(model, by_name)
 {
     serve(good, "");
     cr_expect_eq(models_count(models), 2);
-    cr_expect_str_eq(models_default(models)->name, "m");
-    cr_expect_eq(models_find(models, STR("M")), models_default(models));
+    cr_expect_str_eq(models_at(models, 0)->name, "m");
+    cr_expect_eq(models_find(models, STR("M")), models_at(models, 0));
     cr_expect_eq(models_at(models, 1), models_find(models, STR("demo")));
     cr_expect_null(models_find(models, STR("nobody")));
     cr_expect_null(models_at(models, 2));
@@ -607,7 +607,7 @@ Test(model, from_the_environment)
     setenv("OPENAI_BASE_URL", url, 1);
     cr_assert_eq(configure("", &why), ERR_NONE, "%s", why.msg);
     cr_expect_eq(models_count(models), 1);
-    cr_expect_str_eq(models_default(models)->name, "gpt-y");
+    cr_expect_str_eq(models_at(models, 0)->name, "gpt-y");
     probe();
     n_done = 0;
     begin("gpt-y");
@@ -639,7 +639,7 @@ static void with_ollama(void (*on_request)(struct stub_conn *c, unsigned nth))
     snprintf(host, sizeof(host), "127.0.0.1:%u", stub.port);
     setenv("OLLAMA_HOST", host, 1);
     cr_assert_eq(configure("", &why), ERR_NONE, "%s", why.msg);
-    cr_expect_str_eq(models_default(models)->name, "demo");
+    cr_expect_str_eq(models_at(models, 0)->name, "demo");
     probe();
 }
 
@@ -647,7 +647,7 @@ Test(model, from_an_ollama)
 {
     with_ollama(tags);
     cr_expect_eq(models_count(models), 2);
-    cr_expect_str_eq(models_default(models)->name, "llama3.2");
+    cr_expect_str_eq(models_at(models, 0)->name, "llama3.2");
     cr_expect_str_eq(models_at(models, 1)->name, "qwen3:8b");
     cr_expect_str_eq(models_embedder(models, STR_NONE)->name, "nomic-embed-text");
     n_done = 0;
@@ -668,7 +668,7 @@ Test(model, no_ollama_leaves_the_demo)
 {
     with_ollama(page);
     cr_expect_eq(models_count(models), 1);
-    cr_expect_str_eq(models_default(models)->name, "demo");
+    cr_expect_str_eq(models_at(models, 0)->name, "demo");
 }
 
 Test(model, a_mute_ollama_costs_a_second)
@@ -676,7 +676,7 @@ Test(model, a_mute_ollama_costs_a_second)
     uint64_t began = clock_ms();
     with_ollama(silence);
     cr_expect_leq(clock_ms() - began, 15000);
-    cr_expect_str_eq(models_default(models)->name, "demo");
+    cr_expect_str_eq(models_at(models, 0)->name, "demo");
 }
 
 Test(model, the_example_can_be_read)
