@@ -18,7 +18,8 @@ PEOPLE, CONVERSATIONS, REQUESTS, LINES = 1000, 2000, 4000, 1000
 GROWING = {"users", "identities", "conversations", "messages", "requests", "deliveries", "cost_records", "feedback", "attachments",
            "audit_logs", "api_key_audit_log", "webhook_deliveries", "experiment_exposures", "experiment_assignments"}
 PAGE = 5
-FEW = 120  # rows of a table that may be read for a page
+FEW = 120      # rows of a table that may be read for a page
+LATEST = 1000  # messages that are looked through before the index of words is
 NOT_SQL = {"channels.list", "models.list", "sessions.list", "configs.diff"}  # lists that this process or Redis has
 
 # What reads rows that do not fit as well, in the order of ids, until the page is full: an index would cost each message more.
@@ -140,6 +141,8 @@ def query(given):
 def most_of(operation, name, value):
     if {(operation.id, name), (operation.id, name, value)} & WALKS:
         return REQUESTS
+    if operation.id == "messages.search":
+        return LATEST
     return FEW
 
 

@@ -1,7 +1,7 @@
 """A gateway's past, written by a few statements: people, conversations, what was asked and answered in them, what admins did."""
 
 CHANNEL, SELDOM = "support", "seldom"
-COMMON = "weather"  # a word of every second question
+COMMON, MIDDLING = "weather", "umbrella"  # a word of every second question, and of every fourteenth
 
 
 def rare(n):
@@ -59,8 +59,9 @@ def statements(people, conversations, requests, days):
             FROM generate_series(0, {conversations - 1}) AS c""",
         f"""INSERT INTO messages (id, conversation_id, user_id, role, content, created_at)
             SELECT {question}, {conversation(which)}, {person(who)}, 'user',
-                   format('Could you tell me in a few words what number %s is about%s?%s', n,
+                   format('Could you tell me in a few words what number %s is about%s?%s%s', n,
                           CASE n % 2 WHEN 0 THEN ', and the {COMMON} there' ELSE '' END,
+                          CASE n % 14 WHEN 0 THEN ' With an {MIDDLING}?' ELSE '' END,
                           CASE n % 1000 WHEN 0 THEN ' quokka' || n ELSE '' END), {at}
             FROM {numbers}""",
         f"""INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, created_at)
