@@ -114,6 +114,19 @@ static const struct admin_field request_list_args[] = {
     "'lease_owner', r.lease_owner, 'prompt_tokens', r.prompt_tokens, 'completion_tokens', "      \
     "r.completion_tokens, 'completed_at', r.completed_at)"
 
+/*
+ * Of a word that many messages have the newest ones are soon found, and all of them are too many
+ * to sort; of a seldom one it is the other way round, and nobody knows which it is before. So the
+ * newest are looked through first, and when they do not fill the page, the index of words has few
+ * enough. OFFSET 0: else the planner may go through the ids for that as well, and read all
+ * messages.
+ */
+#define WORDS "to_tsvector('simple', m.content) @@ websearch_to_tsquery('simple', $2->>'q')"
+#define SEARCHED                                                          \
+    "m.id < coalesce(($2->>'after')::uuid, " LAST ")"                     \
+    " AND ($2->>'user_id' IS NULL OR m.user_id = ($2->>'user_id')::uuid)" \
+    " AND ($2->>'conversation_id' IS NULL OR m.conversation_id = ($2->>'conversation_id')::uuid)"
+
 const struct admin_op admin_conversations_ops[] = {
     { .id = "conversations.list",
       .method = "GET",
@@ -183,12 +196,16 @@ const struct admin_op admin_conversations_ops[] = {
       .flags = ADMIN_LIST,
       .cursor = "id",
       .read = { "admin_messages_search",
-                "SELECT " MESSAGE " FROM messages m"
-                " WHERE to_tsvector('simple', m.content) @@ websearch_to_tsquery('simple', $2->>'q')"
-                " AND m.id < coalesce(($2->>'after')::uuid, " LAST ")"
-                " AND ($2->>'user_id' IS NULL OR m.user_id = ($2->>'user_id')::uuid)"
-                " AND ($2->>'conversation_id' IS NULL OR m.conversation_id = ($2->>'conversation_id')::uuid)"
-                " ORDER BY m.id DESC LIMIT ($2->>'limit')::integer" } },
+                "WITH latest AS MATERIALIZED (SELECT " MESSAGE
+                " AS row FROM (SELECT * FROM messages m"
+                "  WHERE " SEARCHED " ORDER BY m.id DESC LIMIT 1000) m WHERE " WORDS
+                "  ORDER BY m.id DESC LIMIT ($2->>'limit')::integer"
+                "), enough AS MATERIALIZED ("
+                "  SELECT count(*) >= ($2->>'limit')::integer AS yes FROM latest)"
+                " SELECT row FROM latest WHERE (SELECT yes FROM enough) UNION ALL (SELECT " MESSAGE
+                " FROM (SELECT * FROM messages m WHERE NOT (SELECT yes FROM enough)"
+                "  AND " WORDS " AND " SEARCHED " OFFSET 0) m"
+                " ORDER BY m.id DESC LIMIT ($2->>'limit')::integer)" } },
     { .id = "requests.list",
       .method = "GET",
       .path = "/requests",

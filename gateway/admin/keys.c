@@ -148,10 +148,14 @@ const struct admin_op admin_keys_ops[] = {
       .flags = ADMIN_LIST,
       .cursor = "id",
       .read = { "admin_keys_uses",
-                "SELECT to_jsonb(l) - 'api_key_id' - 'request_id' FROM api_key_audit_log l"
-                " WHERE l.api_key_id = (SELECT id FROM api_keys WHERE id::text = $2->>'id'"
-                "  OR key_prefix = $2->>'id')"
-                " AND l.id < coalesce(($2->>'after')::bigint, 9223372036854775807)"
-                " ORDER BY l.id DESC LIMIT ($2->>'limit')::integer" } },
+                /*
+                 * Not api_key_id = ...: of which key is not known when this is planned, and the
+                 * planner would go through the uses of all keys, far for one that is seldom used.
+                 */
+                "WITH this AS (SELECT id FROM api_keys WHERE id::text = $2->>'id' OR key_prefix = $2->>'id')"
+                " SELECT to_jsonb(l) - 'api_key_id' - 'request_id' FROM api_key_audit_log l"
+                " WHERE l.api_key_id >= (SELECT id FROM this) AND (l.api_key_id, l.id) <"
+                "  ((SELECT id FROM this), coalesce(($2->>'after')::bigint, 9223372036854775807))"
+                " ORDER BY l.api_key_id DESC, l.id DESC LIMIT ($2->>'limit')::integer" } },
     { .id = NULL },
 };

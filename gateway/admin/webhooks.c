@@ -186,11 +186,14 @@ const struct admin_op admin_webhooks_ops[] = {
       .flags = ADMIN_LIST,
       .cursor = "id",
       .read = { "admin_webhooks_deliveries",
-                "SELECT webhook_delivery_view(d) FROM webhook_deliveries d WHERE d.subscription_id ="
-                " (SELECT s.id FROM webhook_subscriptions s WHERE s.name = $2->>'name')"
-                " AND ($2->>'after' IS NULL OR d.id < ($2->>'after')::uuid)"
+                /* In the order of the index by subscription, as in keys.uses. */
+                "WITH this AS (SELECT id FROM webhook_subscriptions WHERE name = $2->>'name')"
+                " SELECT webhook_delivery_view(d) FROM webhook_deliveries d"
+                " WHERE d.subscription_id >= (SELECT id FROM this) AND (d.subscription_id, d.id) <"
+                "  ((SELECT id FROM this),"
+                "   coalesce(($2->>'after')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))"
                 " AND ($2->>'status' IS NULL OR d.status = $2->>'status')"
-                " ORDER BY d.id DESC LIMIT ($2->>'limit')::integer" } },
+                " ORDER BY d.subscription_id DESC, d.id DESC LIMIT ($2->>'limit')::integer" } },
     { .id = "webhooks.replay",
       .method = "POST",
       .path = "/webhooks/{name}/replay",

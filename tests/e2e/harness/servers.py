@@ -51,6 +51,10 @@ class Servers:
     def url_of(self, database):
         return self.postgres_url.replace("/parley?", f"/{database}?")
 
+    @property
+    def postgres_log(self):
+        return self._data / "log"
+
     def connect(self, database="postgres", user="postgres"):
         connection = psycopg2.connect(self.url_of(database).replace("user=parley", f"user={user}"))
         connection.autocommit = True
