@@ -1,5 +1,6 @@
 """scripts/bench: the gateway between stub platforms and a stub model, and pgbench for comparison."""
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import admin
 import discord_stub
 import flags
 import streams
@@ -49,6 +51,25 @@ channels = ( {{ name = "bench"; {channel} }} );
     def psql(self, sql):
         return subprocess.run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", self.pg_url, "-c", sql], check=True, text=True,
                               capture_output=True).stdout
+
+    def migrate(self):
+        self.configure('type = "web";')
+        subprocess.run([PARLEY, "migrate", "--config", self.conf], env=self.env, check=True, stdout=subprocess.DEVNULL)
+
+    @contextlib.contextmanager
+    def another_database(self, name):
+        """Migrated, and dropped at the end."""
+        ours = self.pg_url
+        drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+        self.psql(drop)
+        self.psql(f"CREATE DATABASE {name}")
+        self.pg_url = ours.replace("/parley?", f"/{name}?")
+        try:
+            self.migrate()
+            yield
+        finally:
+            self.pg_url = ours
+            self.psql(drop)
 
     def load_start(self, program, *args):
         return subprocess.Popen(["taskset", "-c", OTHER_CORE, program, *map(str, args)], stdin=subprocess.PIPE,
@@ -107,11 +128,11 @@ channels = ( {{ name = "bench"; {channel} }} );
             self.gateway_stop()
         return dict(result, first_200_ms=first_ms, rss_idle_mb=idle_mb)
 
-    def phase(self, mode, conversations, seconds, rate=0):
+    def phase(self, mode, conversations, seconds, rate=0, path="/hooks/telegram/bench", secret=SECRET, more=""):
         self.configure(f'''type = "telegram"; token = "env:BENCH_TOKEN"; mode = "webhook"; secret_token = "env:BENCH_SECRET";
-                       api_url = "http://127.0.0.1:{self.stub_port}";''')
-        result = self.load_through_gateway(self.load_start(LOAD, self.stub_port, self.gateway_port, "/hooks/telegram/bench",
-                                                           SECRET, mode, conversations, seconds, rate))
+                       api_url = "http://127.0.0.1:{self.stub_port}";''', more=more)
+        result = self.load_through_gateway(self.load_start(LOAD, self.stub_port, self.gateway_port, path, secret, mode,
+                                                           conversations, seconds, rate))
         result["cpu_ms"] = {name: s * 1000 / max(1, result["messages"]) for name, s in result["cpu_s"].items()}
         return result
 
@@ -219,6 +240,8 @@ PARTS = {
     "discord": (lambda bench, seconds: discord(bench), discord_rows),
     "streams": (streams.measure, streams.rows),
     "flags": (lambda bench, seconds: flags.measure(bench.pg_url, bench.redis_url), flags.rows),
+    "hooks": (lambda bench, seconds: admin.measure_hooks(bench, max(3, seconds // 2), SECRET), admin.hooks_rows),
+    "admin": (lambda bench, seconds: admin.measure_pages(bench, SECRET), admin.pages_rows),
 }
 
 
@@ -235,8 +258,7 @@ def main():
     try:
         bench = Bench()
         bench.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-        bench.configure('type = "web";')
-        subprocess.run([PARLEY, "migrate", "--config", bench.conf], env=bench.env, check=True, stdout=subprocess.DEVNULL)
+        bench.migrate()
         for name, (measure, rows) in PARTS.items():
             if args.only in (None, name):
                 result[name] = measure(bench, args.seconds)

@@ -3,7 +3,10 @@
  * updates to the webhook and takes sendMessage, and a model without latency. Prints one line of
  * JSON.
  *
- *   parley_load STUB_PORT GATEWAY_PORT PATH SECRET closed|open CONVERSATIONS SECONDS [RATE]
+ *   parley_load STUB_PORT GATEWAY_PORT PATH SECRET closed|open|hooks CONVERSATIONS SECONDS [RATE]
+ *
+ * hooks: a closed loop of other programs, which post to a webhook for each conversation; PATH and
+ * the conversation's number name it, SECRET is an API key.
  *
  * Every message carries a mark, #c<conversation>-<number>#, which the model repeats; so each reply
  * at sendMessage tells which message it answers, and lost, duplicated and out of order can be
@@ -39,7 +42,7 @@ static struct {
     struct conversation *conversations;
     struct poster *posters;
     unsigned n_conversations, n_posters;
-    bool open_loop, counting, stopping;
+    bool open_loop, hooks, counting, stopping;
     double rate;
     uint64_t began_us, update_id, n_posted, n_answered, n_counted, n_duplicated, n_out_of_order,
         n_refused;
@@ -82,14 +85,9 @@ static void poster_send(struct poster *p)
     uv_write(w, (uv_stream_t *)&p->tcp, &b, 1, on_written);
 }
 
-static void message_post(unsigned c)
+static void update_put(struct buf *out, unsigned c, unsigned number)
 {
-    struct conversation *conv = &g.conversations[c];
-    struct poster *p = &g.posters[c % g.n_posters];
     char body[640];
-    unsigned number = ++conv->sent;
-    conv->at_us[number % RING] = now_us();
-    g.n_posted++;
     int n = snprintf(
         body, sizeof body,
         "{\"update_id\":%llu,\"message\":{\"message_id\":%u,\"from\":{\"id\":%u,\"is_bot\":false,"
@@ -97,10 +95,32 @@ static void message_post(unsigned c)
         "\"first_name\":\"Person\",\"type\":\"private\"},\"date\":1700000000,\"text\":\"Could you tell me "
         "in a few words what number %u of conversation %u is about? #c%u-%u#\"}}",
         (unsigned long long)++g.update_id, number, 1000 + c, c, 1000 + c, number, c, c, number);
-    buf_addf(&p->out,
+    buf_addf(out,
              "POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
              "x-telegram-bot-api-secret-token: %s\r\ncontent-length: %d\r\n\r\n%s",
              g.path, g.secret, n, body);
+}
+
+static void hook_put(struct buf *out, unsigned c, unsigned number)
+{
+    char body[200];
+    int n = snprintf(body, sizeof body,
+                     "{\"who\":\"Ada\",\"what\":\"Number %u of place %u: #c%u-%u#\"}", number, c, c,
+                     number);
+    buf_addf(out,
+             "POST %s%u HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+             "authorization: Bearer %s\r\nidempotency-key: %llu\r\ncontent-length: %d\r\n\r\n%s",
+             g.path, c, g.secret, (unsigned long long)++g.update_id, n, body);
+}
+
+static void message_post(unsigned c)
+{
+    struct conversation *conv = &g.conversations[c];
+    struct poster *p = &g.posters[c % g.n_posters];
+    unsigned number = ++conv->sent;
+    conv->at_us[number % RING] = now_us();
+    g.n_posted++;
+    (g.hooks ? hook_put : update_put)(&p->out, c, number);
     poster_send(p);
 }
 
@@ -121,7 +141,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
         exit(1);
     }
     if (n == 0) return;
-    if (!str_starts(str_from(b->base, (size_t)n), STR("HTTP/1.1 200")) && g.n_refused++ == 0)
+    if (!str_starts(str_from(b->base, (size_t)n), STR("HTTP/1.1 20")) && g.n_refused++ == 0)
         fprintf(stderr, "load: %.*s\n", (int)n, b->base);
     p->busy = false;
     poster_send(p);
@@ -320,7 +340,7 @@ int main(int argc, char **argv)
     if (argc < 8) {
         fprintf(
             stderr,
-            "usage: parley_load STUB_PORT GATEWAY_PORT PATH SECRET closed|open CONVERSATIONS SECONDS [RATE]\n");
+            "usage: parley_load STUB_PORT GATEWAY_PORT PATH SECRET closed|open|hooks CONVERSATIONS SECONDS [RATE]\n");
         return 2;
     }
     uint64_t numbers[5] = { 0 };
@@ -333,6 +353,7 @@ int main(int argc, char **argv)
     g.path = argv[3];
     g.secret = argv[4];
     g.open_loop = strcmp(argv[5], "open") == 0;
+    g.hooks = strcmp(argv[5], "hooks") == 0;
     g.n_conversations = (unsigned)numbers[2];
     g.run_ms = numbers[3] * 1000;
     g.update_id = (uint64_t)time(NULL) * 1000; /* an earlier run's ids would be duplicates */
