@@ -84,9 +84,11 @@ const struct pg_batch_kind store_claim_kind = {
               "  c.summary, c.summary_until::bigint, c.summary_off, NOT u.is_active AND u.merged_into IS NULL,"
               "  own_limit(u.budget_day), own_limit(u.budget_month), r.api_key_id,"
               "  own_limit(k.budget_day), own_limit(k.budget_month), r.hook,"
-              "  (SELECT json_object_agg(a.experiment, a.variant) FROM experiment_assignments a"
-              "     JOIN experiments e ON e.name = a.experiment AND e.status = 'running'"
-              "     WHERE a.conversation_id = r.conversation_id OR a.user_id = r.user_id) "
+              /* Two look-ups: an OR over two indexes is a bitmap, or the whole table. */
+              "  (SELECT json_object_agg(a.experiment, a.variant) FROM ("
+              "     SELECT experiment, variant FROM experiment_assignments WHERE conversation_id = r.conversation_id"
+              "     UNION ALL SELECT experiment, variant FROM experiment_assignments WHERE user_id = r.user_id) a"
+              "   JOIN experiments e ON e.name = a.experiment AND e.status = 'running') "
               "FROM claimed r JOIN conversations c ON c.id = r.conversation_id JOIN users u ON u.id = r.user_id "
               "LEFT JOIN api_keys k ON k.id = r.api_key_id "
               "ORDER BY r.ord" },

@@ -1,5 +1,6 @@
 /* flags: behaviours that are switched while the program runs. */
 #include "core/flag/flags.h"
+#include "core/flag/json.h"
 #include "gateway/admin/subjects.h"
 
 static const char *const types[] = { "boolean", "number", "text", NULL };
@@ -108,19 +109,6 @@ static struct str type_of(const struct admin_call *call, struct str channel)
     return ch ? str_of(ch->type->name) : text_of(call, "channel_type");
 }
 
-static void put_value(struct json_out *o, enum flag_type type, const struct flag_value *v)
-{
-    json_key(o, "value");
-    if (!v->set)
-        json_put_null(o);
-    else if (type == FLAG_BOOLEAN)
-        json_put_bool(o, v->number);
-    else if (type == FLAG_NUMBER)
-        json_put_i64(o, v->number);
-    else
-        json_put_str(o, str_of(v->text));
-}
-
 static enum flow_rc answer_for(struct admin_call *call, struct uuid person)
 {
     const struct flags *flags = call->admin->app->flags;
@@ -139,7 +127,8 @@ static enum flow_rc answer_for(struct admin_call *call, struct uuid person)
     struct json_out o = JSON_OUT(&b);
     json_open(&o, '{');
     json_field_str(&o, "name", str_of(flag_specs[id].name));
-    put_value(&o, flag_specs[id].type, v);
+    json_key(&o, "value");
+    flag_json_value(&o, flag_specs[id].type, v);
     json_field_str(&o, "by", str_of(flag_by_words[why.by]));
     json_key(&o, "rule");
     if (why.rule)

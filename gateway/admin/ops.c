@@ -4,6 +4,8 @@
 /* clang-format off */
 const struct admin_op *const admin_ops[] = {
     admin_audit_ops,
+    admin_budgets_ops,
+    admin_channels_ops,
     admin_configs_ops,
     admin_conversations_ops,
     admin_deliveries_ops,

@@ -5,6 +5,8 @@
 #include "gateway/admin/call.h"
 
 extern const struct admin_op admin_audit_ops[];
+extern const struct admin_op admin_budgets_ops[];
+extern const struct admin_op admin_channels_ops[];
 extern const struct admin_op admin_configs_ops[];
 extern const struct admin_op admin_conversations_ops[];
 extern const struct admin_op admin_deliveries_ops[];

@@ -64,6 +64,14 @@ def world(servers, template, tmp_path):
     one.close()
 
 
+@pytest.fixture(scope="module")
+def shared_world(servers, template, tmp_path_factory):
+    """For all tests of a file that can bear what the others leave behind."""
+    one = World(servers, tmp_path_factory.mktemp("shared"), template)
+    yield one
+    one.close()
+
+
 @pytest.fixture
 def own_servers():
     """A PostgreSQL and a Redis that a test may kill."""

@@ -12,7 +12,6 @@ import pytest
 
 from harness.admin import admin_gateway, key_make
 from harness.gateway import BINARY
-from harness.world import World
 
 WELL, REFUSED, WRONG, UNREACHED = range(4)
 
@@ -46,16 +45,8 @@ class Cli:
 
 
 @pytest.fixture(scope="module")
-def shared(servers, template, tmp_path_factory):
-    """One world for all tests that can bear what the others leave behind."""
-    one = World(servers, tmp_path_factory.mktemp("cli"), template)
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def gateway(shared):
-    return admin_gateway(shared).start()
+def gateway(shared_world):
+    return admin_gateway(shared_world).start()
 
 
 @pytest.fixture
@@ -64,42 +55,42 @@ def local(gateway):
 
 
 @pytest.fixture
-def remote(shared, gateway):
-    return Cli(gateway, key_make(shared))
+def remote(shared_world, gateway):
+    return Cli(gateway, key_make(shared_world))
 
 
 def keys_of_the_cli(world):
     return world.sql("SELECT name FROM api_keys WHERE name LIKE 'cli %%'")
 
 
-def test_the_first_key_is_made_with_the_configuration(shared, gateway, local):
+def test_the_first_key_is_made_with_the_configuration(shared_world, gateway, local):
     done = local("keys", "create", "bot", "--role", "admin")
     assert done.returncode == WELL, done
     key = re.search(r"^key: +(parley_\S+)$", done.stdout, re.M)[1]
     assert "shown this once" in done.stderr and key not in done.stderr
-    assert keys_of_the_cli(shared) == []
+    assert keys_of_the_cli(shared_world) == []
     line = Cli(gateway, key).json("audit", "list")["items"][0]
     assert line["actor"].startswith("cli ") and "@" in line["actor"] and line["new_values"]["name"] == "bot"
     # Also when the gateway says no; and what another one left behind when it was killed goes with the next.
-    key_make(shared, name="cli somebody@elsewhere", metadata='{"made_by": "the command line"}', expires_at="2001-01-01")
+    key_make(shared_world, name="cli somebody@elsewhere", metadata='{"made_by": "the command line"}', expires_at="2001-01-01")
     assert "no such thing" in local.ends(REFUSED, "keys", "get", "nobody")
-    assert keys_of_the_cli(shared) == []
+    assert keys_of_the_cli(shared_world) == []
 
 
-def test_a_key_of_the_command_line_works_for_a_minute(shared, local):
+def test_a_key_of_the_command_line_works_for_a_minute(shared_world, local):
     row = next(row for row in local.json("keys", "list")["items"] if row["name"].startswith("cli "))
     assert row["metadata"] == {"made_by": "the command line"} and row["expires_at"]
-    lives = shared.sql("SELECT %s::timestamptz - %s::timestamptz <= interval '1 minute'", row["expires_at"], row["created_at"])
+    lives = shared_world.sql("SELECT %s::timestamptz - %s::timestamptz <= interval '1 minute'", row["expires_at"], row["created_at"])
     assert lives == [(True,)]
 
 
-def test_remote_use(shared, gateway, remote, tmp_path):
+def test_remote_use(shared_world, gateway, remote, tmp_path):
     key = remote.env["PARLEY_KEY"]
     (tmp_path / "key").write_text(key + "\n")
     file = str(tmp_path / "key")
     assert remote.well("--url", gateway.url, "keys", "list", "--key-file", file, PARLEY_KEY="wrong", PARLEY_URL="http://127.0.0.1:1")
     assert "no such key" in remote.ends(REFUSED, "keys", "list", PARLEY_KEY="parley_00112233_" + "0" * 64)
-    nobody = key_make(shared, permissions=["flags:read"])
+    nobody = key_make(shared_world, permissions=["flags:read"])
     assert "it needs the scope keys:read" in remote.ends(REFUSED, "keys", "list", PARLEY_KEY=nobody)
     without = Cli(gateway, "x")
     del without.env["PARLEY_KEY"]

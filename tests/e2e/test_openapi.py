@@ -9,7 +9,6 @@ from harness.admin import Admin, admin_gateway, admin_of
 from harness.gateway import BINARY
 from harness.openapi import description
 from harness.servers import ROOT
-from harness.world import World
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -20,15 +19,8 @@ def described():
 
 
 @pytest.fixture(scope="module")
-def world_of_all(servers, template, tmp_path_factory):
-    one = World(servers, tmp_path_factory.mktemp("openapi"), template)
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def gateway(world_of_all):
-    return admin_gateway(world_of_all, telegram="webhook").start()
+def gateway(shared_world):
+    return admin_gateway(shared_world, telegram="webhook").start()
 
 
 def test_the_file_is_what_the_program_prints(described):
@@ -89,8 +81,8 @@ def test_nobody_may_do_anything_without_a_key(described, gateway):
         assert status == (401 if operation.scopes else 200), operation
 
 
-def test_a_key_without_scopes_may_do_nothing(described, gateway, world_of_all):
-    weak = admin_of(world_of_all, gateway, permissions=["none:none"])
+def test_a_key_without_scopes_may_do_nothing(described, gateway, shared_world):
+    weak = admin_of(shared_world, gateway, permissions=["none:none"])
     for operation in described.operations:
         if not operation.scopes:
             continue
@@ -98,11 +90,11 @@ def test_a_key_without_scopes_may_do_nothing(described, gateway, world_of_all):
         assert operation.scopes[0] in problem["detail"], operation
 
 
-def test_a_scope_opens_its_operations_and_no_others(described, gateway, world_of_all):
+def test_a_scope_opens_its_operations_and_no_others(described, gateway, shared_world):
     scopes = sorted({scope for o in described.operations for scope in o.scopes})
     assert all(re.fullmatch(r"[a-z_]+:[a-z_]+", scope) for scope in scopes), scopes
     for scope in scopes:
-        one = admin_of(world_of_all, gateway, permissions=[scope])
+        one = admin_of(shared_world, gateway, permissions=[scope])
         for operation in described.operations:
             if operation.method == "GET" and operation.scopes:  # what changes something is not done for this
                 refused = one.ask("GET", operation.filled()).status == 403
@@ -110,12 +102,12 @@ def test_a_scope_opens_its_operations_and_no_others(described, gateway, world_of
 
 
 @pytest.fixture(scope="module")
-def admin(world_of_all, gateway):
+def admin(shared_world, gateway):
     """Somebody who has something to look at."""
-    admin = admin_of(world_of_all, gateway)
-    world_of_all.hook(gateway)
-    world_of_all.say_all(world_of_all.bot.person(7001, "Ada", "ada"), ["hello", "/new", "hello again"])
-    world_of_all.wait_settled(3)
+    admin = admin_of(shared_world, gateway)
+    shared_world.hook(gateway)
+    shared_world.say_all(shared_world.bot.person(7001, "Ada", "ada"), ["hello", "/new", "hello again"])
+    shared_world.wait_settled(3)
     admin.well("POST", "/keys", {"name": "bot", "role": "user", "expires_at": "2999-01-01T00:00:00Z"})
     return admin
 

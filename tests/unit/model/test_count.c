@@ -2,12 +2,10 @@
  * Counting the tokens of a question: what the codecs ask and what they make of answers, and the op
  * against a server on the same loop. Time is virtual.
  */
-#include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/model/types.h"
-#include "tests/support/stub_http.h"
 #include "tests/unit/model/codec_case.h"
-#include <stdlib.h>
+#include "tests/unit/model/models_case.h"
 
 #define REMOTE(t, id, url, key)                                                     \
     .remote.base = { .type = &(t), .name = "m", .model = (id), .max_tokens = 100 }, \
@@ -139,51 +137,9 @@ Test(count, answers)
 
 /* ---- the op ---- */
 
-static struct loop loop;
-static struct http_client *http;
-static struct conf_doc *doc;
-static struct models *models;
-static struct stub stub;
-static struct op op;
 static int64_t n_tokens;
-static unsigned n_done;
 
-static void on_done(struct op *o)
-{
-    (void)o;
-    n_done++;
-}
-
-static void setup(void)
-{
-    struct http_client_conf conf = { "", "", "", "", "test", 100 };
-    struct err why;
-    clock_virtual(1000);
-    loop_open(&loop);
-    op_init(&op, &loop, on_done);
-    cr_assert_eq(http_client_open(&loop, &conf, &http, &why), ERR_NONE);
-}
-
-static void teardown(void)
-{
-    op_cancel(&op);
-    if (models) models_close(models);
-    conf_close(doc);
-    http_client_close(http);
-    if (stub.loop) stub_shut(&stub);
-    clock_real();
-    loop_run_for(&loop, 30);
-    cr_expect_eq(stub.n_open, 0);
-    loop_close(&loop);
-}
-
-TestSuite(count_op, .init = setup, .fini = teardown, .timeout = 60);
-
-static enum err_kind configure(const char *text, struct err *why)
-{
-    cr_assert_eq(conf_open_text(str_of(text), "t.conf", &doc, why), ERR_NONE, "%s", why->msg);
-    return models_open(&loop, http, doc, &models, why);
-}
+TestSuite(count_op, .init = case_open, .fini = case_close, .timeout = 60);
 
 static void begin(void (*on_request)(struct stub_conn *c, unsigned nth))
 {

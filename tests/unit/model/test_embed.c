@@ -2,13 +2,11 @@
  * Vectors of texts: what the codecs ask and what they make of answers, in
  * tests/fixtures/embeddings, and the op against a server on the same loop. Time is virtual.
  */
-#include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/model/types.h"
 #include "core/model/vectors.h"
-#include "tests/support/stub_http.h"
 #include "tests/unit/model/codec_case.h"
-#include <stdlib.h>
+#include "tests/unit/model/models_case.h"
 
 static struct openai openai = {
     .remote.base = { .type = &model_openai, .name = "e", .model = "text-embed" },
@@ -163,54 +161,16 @@ Test(embed, questions)
 
 /* ---- the op ---- */
 
-static struct loop loop;
-static struct http_client *http;
-static struct conf_doc *doc;
-static struct models *models;
-static struct stub stub;
-static struct op op;
 static struct model_vectors vectors;
-static unsigned n_done;
-
-static void on_done(struct op *o)
-{
-    (void)o;
-    n_done++;
-}
-
-static enum err_kind configure(const char *text, struct err *why)
-{
-    cr_assert_eq(conf_open_text(str_of(text), "t.conf", &doc, why), ERR_NONE, "%s", why->msg);
-    return models_open(&loop, http, doc, &models, why);
-}
-
-static void setup(void)
-{
-    struct http_client_conf conf = { "", "", "", "", "test", 100 };
-    struct err why;
-    unsetenv("OPENAI_API_KEY");
-    unsetenv("OPENAI_BASE_URL");
-    clock_virtual(1000);
-    loop_open(&loop);
-    op_init(&op, &loop, on_done);
-    cr_assert_eq(http_client_open(&loop, &conf, &http, &why), ERR_NONE);
-}
 
 static void teardown(void)
 {
     op_cancel(&op);
     model_vectors_done(&vectors);
-    if (models) models_close(models);
-    conf_close(doc);
-    http_client_close(http);
-    if (stub.loop) stub_shut(&stub);
-    clock_real();
-    loop_run_for(&loop, 30);
-    cr_expect_eq(stub.n_open, 0);
-    loop_close(&loop);
+    case_close();
 }
 
-TestSuite(embed_op, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(embed_op, .init = case_open, .fini = teardown, .timeout = 60);
 
 static void serve(void (*on_request)(struct stub_conn *c, unsigned nth), const char *more)
 {
@@ -468,7 +428,7 @@ Test(embed_op, bad_configurations)
         struct err why = ERR_INIT;
         cr_expect_eq(configure(bad[i].text, &why), ERR_CONF);
         cr_expect(strstr(why.msg, bad[i].msg), "%s", why.msg);
-        conf_close(doc);
-        doc = NULL;
+        conf_close(conf);
+        conf = NULL;
     }
 }

@@ -2,21 +2,11 @@
  * Asking a model, against a server on the same loop: what is tried again and what never is, what
  * the asker hears, and cancelling at each stage. Time is virtual.
  */
-#include "core/base/clock.h"
 #include "core/base/json.h"
-#include "core/model/model.h"
-#include "tests/support/stub_http.h"
-#include <criterion/criterion.h>
-#include <stdlib.h>
+#include "tests/unit/model/models_case.h"
 
-static struct loop loop;
-static struct http_client *http;
-static struct conf_doc *doc;
-static struct models *models;
-static struct stub stub;
-static struct op op;
 static struct model_answer answer;
-static unsigned n_done, n_pieces, cancel_at;
+static unsigned n_pieces, cancel_at;
 static struct str question = { "hello", 5 };
 
 static const char *conf_text(const char *more)
@@ -30,18 +20,6 @@ static const char *conf_text(const char *more)
     return text;
 }
 
-static enum err_kind configure(const char *text, struct err *why)
-{
-    cr_assert_eq(conf_open_text(str_of(text), "t.conf", &doc, why), ERR_NONE, "%s", why->msg);
-    return models_open(&loop, http, doc, &models, why);
-}
-
-static void on_done(struct op *o)
-{
-    (void)o;
-    n_done++;
-}
-
 static void on_text(void *ctx, struct str piece)
 {
     (void)ctx, (void)piece;
@@ -50,30 +28,15 @@ static void on_text(void *ctx, struct str piece)
 
 static void setup(void)
 {
-    struct http_client_conf conf = { "", "", "", "", "test", 100 };
-    struct err why;
     setenv("TEST_KEY", "sk-topsecret", 1);
-    unsetenv("OPENAI_API_KEY");
-    unsetenv("OPENAI_BASE_URL");
-    unsetenv("OPENAI_MODEL");
-    clock_virtual(1000);
-    loop_open(&loop);
-    op_init(&op, &loop, on_done);
-    cr_assert_eq(http_client_open(&loop, &conf, &http, &why), ERR_NONE);
+    case_open();
 }
 
 static void teardown(void)
 {
     op_cancel(&op);
     model_answer_done(&answer);
-    if (models) models_close(models);
-    conf_close(doc);
-    http_client_close(http);
-    if (stub.loop) stub_shut(&stub);
-    clock_real();
-    loop_run_for(&loop, 30);
-    cr_expect_eq(stub.n_open, 0);
-    loop_close(&loop);
+    case_close();
 }
 
 TestSuite(model, .init = setup, .fini = teardown, .timeout = 60);
@@ -582,8 +545,8 @@ Test(model, bad_configurations)
         cr_expect(strstr(why.msg, cases[i].msg), "case %zu: %s", i, why.msg);
         cr_expect(strstr(why.msg, "t.conf:1"), "case %zu: %s", i, why.msg);
         cr_expect_eq(strstr(why.msg, "literal"), NULL);
-        conf_close(doc);
-        doc = NULL;
+        conf_close(conf);
+        conf = NULL;
     }
 }
 
