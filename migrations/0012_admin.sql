@@ -206,7 +206,9 @@ BEGIN
         verdict := 'scope';
     ELSE
         verdict := 'ok';
-        UPDATE api_keys SET last_used_at = now() WHERE id = k.id AND last_used_at IS DISTINCT FROM now();
+        -- To the minute: else all that one key does would queue on its row.
+        UPDATE api_keys SET last_used_at = now()
+        WHERE id = k.id AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute');
     END IF;
     per_minute := coalesce(k.rate_limit_override, 0);
     actor := jsonb_build_object('key', k.id, 'user', k.user_id, 'role', k.role, 'name', k.name, 'ip', a_ip,

@@ -299,7 +299,8 @@ CREATE FUNCTION metrics_summary(a_hours integer) RETURNS jsonb LANGUAGE sql STAB
             SELECT model, count(*) AS n, coalesce(sum(cost), 0) AS c, sum(prompt_tokens) AS i, sum(completion_tokens) AS o
             FROM costs GROUP BY model) t),
         'votes', (SELECT jsonb_build_object('up', count(*) FILTER (WHERE vote > 0), 'down', count(*) FILTER (WHERE vote < 0))
-            FROM feedback f JOIN lately l ON l.id = f.request_id))
+            FROM feedback f JOIN lately l ON l.id = f.request_id
+            WHERE f.request_id >= uuid_v7_floor(now() - a_hours * interval '1 hour')))
 $$;
 
 -- What admins did, as sentences.

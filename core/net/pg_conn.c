@@ -160,11 +160,20 @@ static void take_result(struct pg_conn *c, PGresult *r)
     PQclear(r);
 }
 
+/*
+ * Would the next result be waited for? After a write that failed libpq says so always, though what
+ * the server said before it ended is there; without a socket nothing is waited for.
+ */
+static bool would_wait(const struct pg_conn *c)
+{
+    return PQstatus(c->pq) != CONNECTION_BAD && PQisBusy(c->pq);
+}
+
 static void read_answers(struct pg_conn *c)
 {
     int n_nulls = 0;
 
-    while (!list_empty(&c->sent) && !c->broken && !PQisBusy(c->pq)) {
+    while (!list_empty(&c->sent) && !c->broken && !would_wait(c)) {
         PGresult *r = PQgetResult(c->pq);
         if (r) {
             n_nulls = 0;
