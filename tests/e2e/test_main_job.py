@@ -104,7 +104,7 @@ def test_a_poll_repeated_after_a_crash_is_answered_once(world):
 
 
 def test_the_webhook_is_acknowledged_after_the_commit(world):
-    gateway = world.gateway("webhook").start()
+    gateway = world.gateway("webhook", gateway={"drain": "1s"}).start()
     alice = world.bot.person(7)
     world.model.on("slow", world.model.silent())
     assert post_update(gateway, world.bot.say(alice, "slow")).status == 200
