@@ -186,8 +186,8 @@ def test_standard_webhooks_by_its_own_library(world, admin, alice, library):
     sender = hook_make(admin, kind="standard", **SAY)
     assert sender.secret.startswith("whsec_")
     body = {"type": "thing.done", **NEWS}
-    assert sender.standard(library, body, "msg_1").status == 202
-    assert sender.standard(library, body, "msg_1").json["duplicate"]
+    assert sender.standard(library, body, "msg_first").status == 202
+    assert sender.standard(library, body, "msg_first").json["duplicate"]
     said(world, alice, SAID)
     other = "whsec_" + "A" * 43 + "="
     assert sender.standard(library, body, secrets=[other, sender.secret]).status == 202
