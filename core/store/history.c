@@ -57,15 +57,17 @@ void store_thread_messages(struct store *s, struct op *op, const struct thread *
 }
 
 static const struct pg_stmt open_stmt = {
-    "thread_open", "SELECT r.id, r.message_id, r.status, r.platform_message FROM conversations c "
+    /* MATERIALIZED: else the order and the limit have the planner go through all requests by id. */
+    "thread_open", "WITH open AS MATERIALIZED ("
+                   "SELECT r.id, r.message_id, r.status, r.platform_message FROM conversations c "
                    "JOIN requests r ON r.conversation_id = c.id "
                    "WHERE " IN_THREAD " AND r.status IN ('queued', 'running', 'sending') "
                    "UNION ALL SELECT r.id, r.reply_id, 'asks', '' FROM conversations c "
                    "JOIN tool_questions q ON q.conversation_id = c.id AND q.answered_at IS NULL"
                    "  AND q.expires_at > now() "
                    "JOIN requests r ON r.id = " TOOL_ASKED " AND r.reply_id IS NOT NULL "
-                   "WHERE " IN_THREAD " AND c.is_active "
-                   "ORDER BY 1 LIMIT 200"
+                   "WHERE " IN_THREAD " AND c.is_active) "
+                   "SELECT * FROM open ORDER BY 1 LIMIT 200"
 };
 
 void store_thread_open(struct store *s, struct op *op, const struct thread *t, struct pg_rows *rows)
