@@ -68,6 +68,7 @@ struct chat {
     struct list turns;    /* struct flow.link of running turns */
     struct list intakes;
     size_t n_running;
+    size_t n_beginning; /* intakes whose turn may begin at once: they have a place, too */
     bool draining;
     struct keeper *keeper;
     struct eraser *eraser;

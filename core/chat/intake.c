@@ -14,6 +14,7 @@
 #include "core/cache/active.h"
 #include "core/cache/session.h"
 #include "core/chat/command.h"
+#include "core/chat/keeper.h"
 #include "core/chat/lane.h"
 #include "core/chat/news.h"
 #include "core/chat/turn.h"
@@ -44,6 +45,7 @@ struct intake {
     int vote;
     bool taken_back;
     struct request_ids ids;
+    bool begins; /* its turn begins with it, if nobody is busy there: it has a place */
     unsigned tries;
     uint64_t began_ms;
 };
@@ -182,30 +184,51 @@ static void remember(const struct intake *in)
     cache_active_touch(in->chat->redis, in->rq.channel, str_of(user));
 }
 
+/* A command neither interrupts an answer nor waits for company; an album is one question. */
+static int queue_of(const struct intake *in)
+{
+    if (in->rq.command || in->kind == INBOUND_NEWS) return QUEUE_WAIT;
+    return in->album ? QUEUE_MERGE : channel_queue(in->chat, in->channel);
+}
+
+/* Whether the turn may begin in the commit that takes the message in. It must not where others are
+ * to come first, or to be merged. */
+static bool begins(const struct intake *in)
+{
+    return in->kind == INBOUND_MESSAGE && !in->chat->draining &&
+           (in->rq.urgent || (queue_of(in) != QUEUE_MERGE && lane_has_place(in->chat)));
+}
+
 static void start_work(struct intake *in)
 {
-    if (in->rq.urgent) {
-        turn_start(in->chat, NULL, in->ids.conversation, in->ids.request);
-        return;
+    struct chat *chat = in->chat;
+    struct claimed rq = { .attempt = 0 };
+    bool claimed = store_claimed(&in->rows, &rq);
+    if (chat->draining) {
+        if (claimed) keeper_requeue(chat, rq.request, rq.attempt);
+    } else if (in->rq.urgent) {
+        turn_start(chat, NULL, in->ids.conversation, in->ids.request, claimed ? &in->rows : NULL);
+    } else if (claimed) {
+        lane_take(chat, in->ids.conversation, &in->rows);
+    } else {
+        lane_notify(chat, in->ids.conversation, queue_of(in));
     }
-    /* A command neither interrupts an answer nor waits for company; an album is one question. */
-    int queue = in->rq.command || in->kind == INBOUND_NEWS ? QUEUE_WAIT
-                : in->album                                ? QUEUE_MERGE
-                                                           : channel_queue(in->chat, in->channel);
-    lane_notify(in->chat, in->ids.conversation, queue);
 }
 
 static void intake_end(struct flow *f)
 {
     struct intake *in = of_flow(f);
     bool ok = f->err.kind == ERR_NONE;
+    in->chat->n_beginning -= in->begins;
     if (ok)
         release(in);
     else if (in->outer)
         op_fail(in->outer, &f->err);
     metric_observe_ms(&m_intake, (double)(clock_ms() - in->began_ms));
     if (ok && in->ids.fresh && in->kind == INBOUND_MESSAGE) remember(in);
-    if (ok && in->ids.fresh && !in->chat->draining) start_work(in);
+    if (ok && in->ids.fresh) start_work(in);
+    /* Should it be there after all, it need not wait until our lease runs out. */
+    if (!ok && in->begins) keeper_requeue(in->chat, in->rq.request, 1);
     pg_rows_done(&in->rows);
     arena_done(&in->arena);
     free(in);
@@ -351,6 +374,10 @@ void chat_accept(struct chat *chat, struct op *op, struct channel *ch, const str
     i->began_ms = clock_ms();
     arena_init(&i->arena);
     request_fill(i, in);
+    i->begins = begins(i);
+    chat->n_beginning += i->begins;
+    i->rq.owner = str_of(i->begins ? chat->owner : "");
+    i->rq.lease_ms = chat->conf.lease_ms;
     op_begin(op, &intake_op, i, INTAKE_BUDGET_MS + 1000);
     flow_start(&i->flow, &intake_flow, chat->loop, &chat->intakes);
 }

@@ -1,5 +1,5 @@
 /*
- * keeper: renewals every third of a lease, a sweep every second.
+ * keeper: renewals when a third of a lease is over, a sweep every second.
  *
  * The sweep asks for work with an expired lease, and for messages that have waited SWEEP_IDLE_MS
  * without anybody busy in their conversation. It is what makes a kill -9, a lost wake-up between
@@ -19,6 +19,7 @@
 #define SWEEP_MS      1000
 #define SWEEP_IDLE_MS 1500
 #define SWEEP_LIMIT   200
+#define RENEW_MAX     500 /* at once: the rows are locked meanwhile, and who writes one waits */
 #define STOP_CHANNEL  "parley:stop"
 
 struct keeper {
@@ -28,6 +29,8 @@ struct keeper {
     struct pg_rows renew_rows, sweep_rows, backlog_rows;
     struct buf channels; /* "{a,b}" */
     struct buf renewing; /* "{uuid,...}", lives until the renewal is through */
+    size_t n_renewing;
+    uint64_t renewing_ms; /* when it began; in each of its turns, too */
     struct redis_sub stops;
     struct list background; /* struct background.link */
     int64_t oldest_ms;
@@ -53,51 +56,54 @@ static struct turn *turn_by_id(struct chat *chat, struct uuid request)
     return NULL;
 }
 
+static uint64_t third_ms(const struct keeper *k)
+{
+    return (uint64_t)k->chat->conf.lease_ms / 3;
+}
+
 static void renew_arm(struct keeper *k)
 {
-    timer_set(k->chat->loop, &k->renew_timer, (uint64_t)k->chat->conf.lease_ms / 3);
+    timer_set(k->chat->loop, &k->renew_timer, k->n_renewing < RENEW_MAX ? third_ms(k) / 2 : 0);
+}
+
+/* They are to be asked for again, at once. */
+static void renew_failed(struct keeper *k)
+{
+    list_each (it, next, &k->chat->turns) {
+        struct turn *t = container_of(it, struct turn, flow.link);
+        if (t->renewed_ms == k->renewing_ms) t->renewed_ms = 0;
+    }
+    k->n_renewing = 0;
 }
 
 /*
- * A turn that is missing in the answer belongs to somebody else now, unless it ended in this very
- * moment: it has to be missing twice. Until then it can write nothing anyway.
+ * It belongs to somebody else now, unless it ended in this very moment: it has to be gone twice.
+ * Until then it can write nothing anyway.
  */
-static void stop_lost(struct keeper *k)
+static void lease_gone(struct turn *t)
 {
-    struct str ids = buf_str(&k->renewing);
-    ids = str_head(str_skip(ids, 1), ids.n - 2);
-    while (ids.n) {
-        struct uuid id;
-        bool ours = false;
-        if (!uuid_parse(str_cut(&ids, ','), &id)) continue;
-        for (int i = 0; i < k->renew_rows.n && !ours; i++) {
-            struct uuid kept = pg_rows_uuid(&k->renew_rows, i, 0);
-            ours = uuid_eq(&kept, &id);
-        }
-        struct turn *t = ours ? NULL : turn_by_id(k->chat, id);
-        if (t && ++t->missed_renewals >= 2) {
-            metric_add(&m_lost, 1);
-            log_warn("turn", "lease lost, leaving the answer to its new owner", "turn=%s", t->id);
-            turn_lost(t);
-        }
-    }
+    if (++t->missed_renewals < 2) return;
+    metric_add(&m_lost, 1);
+    log_warn("turn", "lease lost, leaving the answer to its new owner", "turn=%s", t->id);
+    turn_lost(t);
 }
 
 static void on_renewed(struct op *op)
 {
     struct keeper *k = container_of(op, struct keeper, renew);
-    renew_arm(k);
     if (op->err.kind) {
         log_warn("turn", "leases not renewed, trying again", "text=%s",
                  log_quote(str_of(op->err.msg)));
-        return;
+        renew_failed(k);
     }
-    stop_lost(k);
-    for (int i = 0; i < k->renew_rows.n; i++) {
-        struct turn *t = pg_rows_bool(&k->renew_rows, i, 1)
-                             ? turn_by_id(k->chat, pg_rows_uuid(&k->renew_rows, i, 0))
-                             : NULL;
-        if (t) turn_stop(t);
+    renew_arm(k);
+    for (int i = 0; op->err.kind == ERR_NONE && i < k->renew_rows.n; i++) {
+        struct turn *t = turn_by_id(k->chat, pg_rows_uuid(&k->renew_rows, i, 0));
+        if (!t) continue;
+        if (pg_rows_bool(&k->renew_rows, i, 1))
+            lease_gone(t);
+        else
+            turn_stop(t);
     }
     pg_rows_done(&k->renew_rows);
 }
@@ -107,12 +113,16 @@ static void on_renew_timer(struct timer *timer)
     struct keeper *k = container_of(timer, struct keeper, renew_timer);
     struct chat *chat = k->chat;
     buf_clear(&k->renewing);
+    k->n_renewing = 0;
+    k->renewing_ms = clock_ms();
     list_each (it, next, &chat->turns) {
-        const struct turn *t = container_of(it, struct turn, flow.link);
-        if (t->request.attempt > 0)
-            buf_addf(&k->renewing, "%c%s", k->renewing.n ? ',' : '{', t->id);
+        struct turn *t = container_of(it, struct turn, flow.link);
+        if (t->request.attempt == 0 || k->renewing_ms - t->renewed_ms < third_ms(k)) continue;
+        if (k->n_renewing == RENEW_MAX) break;
+        t->renewed_ms = k->renewing_ms;
+        buf_addf(&k->renewing, "%c%s", k->n_renewing++ ? ',' : '{', t->id);
     }
-    if (k->renewing.n == 0) {
+    if (k->n_renewing == 0) {
         renew_arm(k);
         return;
     }
@@ -142,7 +152,7 @@ static void on_swept(struct op *op)
         if (!pg_rows_bool(&k->sweep_rows, i, 2))
             lane_notify(chat, conversation, QUEUE_WAIT);
         else if (!urgent_runs(chat, request))
-            turn_start(chat, NULL, conversation, request);
+            turn_start(chat, NULL, conversation, request, NULL);
     }
     pg_rows_done(&k->sweep_rows);
 }

@@ -25,6 +25,18 @@ static void lane_free(struct lane *lane)
     free(lane);
 }
 
+bool lane_has_place(const struct chat *chat)
+{
+    return chat->n_running + chat->n_beginning < (size_t)chat->conf.turns_max;
+}
+
+static void lane_start(struct lane *lane, struct pg_rows *taken)
+{
+    lane->more = false;
+    lane->chat->n_running++;
+    turn_start(lane->chat, lane, lane->conversation, (struct uuid){ { 0 } }, taken);
+}
+
 static void lane_go(struct lane *lane)
 {
     struct chat *chat = lane->chat;
@@ -32,14 +44,12 @@ static void lane_go(struct lane *lane)
         lane_free(lane);
         return;
     }
-    if (chat->n_running >= (size_t)chat->conf.turns_max) {
+    if (!lane_has_place(chat)) {
         list_drop(&lane->ready);
         list_push(&chat->ready, &lane->ready);
         return;
     }
-    lane->more = false;
-    chat->n_running++;
-    turn_start(chat, lane, lane->conversation, (struct uuid){ { 0 } });
+    lane_start(lane, NULL);
 }
 
 static void on_later(struct timer *t)
@@ -76,11 +86,23 @@ void lane_notify(struct chat *chat, struct uuid conversation, int queue)
         lane_go(lane);
 }
 
+void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *taken)
+{
+    struct lane *lane = lane_find(chat, &conversation);
+    if (!lane) lane = lane_new(chat, conversation);
+    if (lane->turn) {
+        lane->more = true;
+        return;
+    }
+    timer_clear(chat->loop, &lane->later);
+    list_drop(&lane->ready);
+    lane_start(lane, taken);
+}
+
 /* Places are free: the lanes that have waited longest take them. */
 static void start_waiting(struct chat *chat)
 {
-    while (!list_empty(&chat->ready) && !chat->draining &&
-           chat->n_running < (size_t)chat->conf.turns_max) {
+    while (!list_empty(&chat->ready) && !chat->draining && lane_has_place(chat)) {
         struct lane *next = list_first(&chat->ready, struct lane, ready);
         list_drop(&next->ready);
         lane_go(next);

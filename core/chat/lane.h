@@ -25,6 +25,13 @@ struct lane {
  * QUEUE_DEFAULT). */
 void lane_notify(struct chat *chat, struct uuid conversation, int queue);
 
+/* One more turn may begin: conf.turns_max. */
+bool lane_has_place(const struct chat *chat);
+
+/* Its next request is claimed already. taken: rows of the store_accept that did it; moved, or left
+ * where a turn is under way all the same: then its end claims again what is ours. */
+void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *taken);
+
 /* From the turn's end: done = its request is finished or not ours; more = another request waits. */
 void lane_turn_ended(struct lane *lane, bool done, bool more);
 

@@ -130,14 +130,6 @@ static enum flow_rc stopped(struct turn *t)
 
 /* ---- claim: lease the request, fenced by its attempt number ---- */
 
-static enum flow_rc claim_start(struct flow *f)
-{
-    struct turn *t = turn_of(f);
-    store_claim(t->chat->store, &f->op, t->conversation, t->urgent, str_of(t->chat->owner),
-                t->chat->conf.lease_ms, &t->claim_rows);
-    return FLOW_WAIT;
-}
-
 /* A webhook's: it is said, or asked, without what is for people only. */
 static enum flow_rc bring_news(struct turn *t)
 {
@@ -202,6 +194,15 @@ static enum flow_rc claim_done(struct flow *f)
     t->outcome = arena_cstr(&t->arena, rq->outcome);
     delivery_resume(&t->delivery, t);
     return go(t, STEP_DELIVER);
+}
+
+static enum flow_rc claim_start(struct flow *f)
+{
+    struct turn *t = turn_of(f);
+    if (t->claim_rows.n > 0) return claim_done(f); /* it was claimed as it came in */
+    store_claim(t->chat->store, &f->op, t->conversation, t->urgent, str_of(t->chat->owner),
+                t->chat->conf.lease_ms, &t->claim_rows);
+    return FLOW_WAIT;
 }
 
 /* Two processes reached for one conversation: the index let the other one have it. */
@@ -765,7 +766,8 @@ const struct flow_kind turn_flow = { "turn", turn_steps, STEP_N, 0, turn_end };
 
 /* ---- public ---- */
 
-void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent)
+void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent,
+                struct pg_rows *taken)
 {
     struct turn *t = mem_new(struct turn);
     t->chat = chat;
@@ -773,7 +775,9 @@ void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, 
     t->lane = lane;
     t->conversation = conversation;
     t->urgent = urgent;
-    t->began_ms = clock_ms();
+    if (taken) t->claim_rows = *taken;
+    if (taken) *taken = (struct pg_rows){ .n = 0 };
+    t->began_ms = t->renewed_ms = clock_ms();
     t->outcome = "answered";
     t->reason = "";
     t->typing.fire = on_typing;

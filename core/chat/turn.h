@@ -34,6 +34,7 @@ struct turn {
     struct arena arena;     /* everything of this turn */
     char id[UUID_TEXT_MAX]; /* the request's: in every log line */
     uint64_t began_ms;
+    uint64_t renewed_ms; /* its lease: as it began, and since then by the keeper */
 
     struct str configured; /* as in chat, when it began */
     struct uuid conversation, urgent;
@@ -124,8 +125,12 @@ static inline struct turn *turn_of(struct flow *f)
     return container_of(f, struct turn, flow);
 }
 
-/* urgent: nil, or the one request to run beside the conversation's lane (then lane is NULL). */
-void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent);
+/*
+ * urgent   nil, or the one request to run beside the conversation's lane (then lane is NULL)
+ * taken    rows of a store_accept that has claimed the request; moved. NULL = it is to be claimed
+ */
+void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent,
+                struct pg_rows *taken);
 
 /* End the answer here: what is written is kept and delivered. False: too late, or nothing to stop.
  * A turn that does not ask the model yet will not. */

@@ -49,8 +49,8 @@ void store_hook_key(struct store *s, struct op *op, const struct hook_key *key,
 }
 
 static const struct pg_stmt accept_stmt = {
-    "accept_hook",
-    "SELECT * FROM accept_hook($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    "accept_hook", "SELECT ord, (NULL::turn_row).*, fresh, request, conversation, message, person "
+                   "FROM accept_hook($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 };
 
 void store_accept_hook(struct store *s, struct op *op, const struct request_new *rq,

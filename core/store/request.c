@@ -2,16 +2,22 @@
  * repeat. */
 #include "core/store/request.h"
 
+/* What a turn needs comes first in the rows of both, accept and claim: store_claimed reads either.
+ */
+enum { TURN_COLUMNS = 39, ACCEPTED_AT = 1 + TURN_COLUMNS };
+
 static const enum pg_type accept_types[] = {
-    PG_UUID, PG_UUID, PG_UUID, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
-    PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_JSON,
+    PG_UUID, PG_UUID, PG_UUID, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT,
+    PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
+    PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_JSON, PG_TEXT, PG_INT,
 };
 
 const struct pg_batch_kind store_accept_kind = {
     .stmt = { "accept",
-              "SELECT * FROM accept_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
-              "$15, $16, $17, $18, $19)" },
-    .n_columns = 19,
+              "SELECT ord, (turn).*, fresh, request, conversation, message, person "
+              "FROM take_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
+              "$15, $16, $17, $18, $19, $20, $21)" },
+    .n_columns = 21,
     .types = accept_types,
     .rows_max = 256,
 };
@@ -29,7 +35,8 @@ void store_accept(struct store *s, struct op *op, const struct request_new *rq,
         pg_text(rq->display_name), pg_text(rq->platform_message),
         pg_text(rq->query),        pg_text(rq->command ? STR("notice") : STR("user")),
         pg_text(rq->ip),           pg_bool(rq->urgent),
-        pg_json(rq->metadata),
+        pg_json(rq->metadata),     pg_text(rq->owner),
+        pg_int(rq->lease_ms),
     };
     pg_batch_add(s->accept, op, row, rows);
 }
@@ -37,11 +44,11 @@ void store_accept(struct store *s, struct op *op, const struct request_new *rq,
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret)
 {
     if (rows->n == 0) return false;
-    ret->fresh = pg_rows_bool(rows, 0, 1);
-    ret->request = pg_rows_uuid(rows, 0, 2);
-    ret->conversation = pg_rows_uuid(rows, 0, 3);
-    ret->message = pg_rows_uuid(rows, 0, 4);
-    ret->user = pg_rows_uuid(rows, 0, 5);
+    ret->fresh = pg_rows_bool(rows, 0, ACCEPTED_AT);
+    ret->request = pg_rows_uuid(rows, 0, ACCEPTED_AT + 1);
+    ret->conversation = pg_rows_uuid(rows, 0, ACCEPTED_AT + 2);
+    ret->message = pg_rows_uuid(rows, 0, ACCEPTED_AT + 3);
+    ret->user = pg_rows_uuid(rows, 0, ACCEPTED_AT + 4);
     return true;
 }
 
@@ -71,27 +78,8 @@ const struct pg_batch_kind store_claim_kind = {
               /* A CASE: by a plain condition the planner likes to find all open requests first. */
               "  FROM pick p WHERE r.id = p.id AND CASE r.status WHEN 'queued' THEN true"
               "    ELSE r.status IN ('running', 'sending') AND (r.lease_until < now() OR r.lease_owner = p.owner) END"
-              "  RETURNING p.ord, r.*"
-              ") "
-              "SELECT r.ord, r.id, r.conversation_id, r.user_id, r.message_id, r.attempt, r.status = 'sending',"
-              "  r.urgent, r.stop_wanted, c.message_count,"
-              "  (extract(epoch FROM now() - r.created_at) * 1000)::bigint, c.channel_type, c.channel,"
-              "  c.place_workspace, c.place_channel, c.place_thread, r.query, r.platform_message, r.preview_message,"
-              "  r.ip, c.model_override, u.preferred_model, r.outcome, c.is_direct,"
-              "  r.ticket, r.late_ms, r.pictures,"
-              "  (SELECT d.channel_user_id FROM identities d WHERE d.user_id = r.user_id"
-              "     AND d.channel_type = c.channel_type ORDER BY d.id DESC LIMIT 1), u.approved_at IS NOT NULL,"
-              "  c.summary, c.summary_until::bigint, c.summary_off, NOT u.is_active AND u.merged_into IS NULL,"
-              "  own_limit(u.budget_day), own_limit(u.budget_month), r.api_key_id,"
-              "  own_limit(k.budget_day), own_limit(k.budget_month), r.hook,"
-              /* Two look-ups: an OR over two indexes is a bitmap, or the whole table. */
-              "  (SELECT json_object_agg(a.experiment, a.variant) FROM ("
-              "     SELECT experiment, variant FROM experiment_assignments WHERE conversation_id = r.conversation_id"
-              "     UNION ALL SELECT experiment, variant FROM experiment_assignments WHERE user_id = r.user_id) a"
-              "   JOIN experiments e ON e.name = a.experiment AND e.status = 'running') "
-              "FROM claimed r JOIN conversations c ON c.id = r.conversation_id JOIN users u ON u.id = r.user_id "
-              "LEFT JOIN api_keys k ON k.id = r.api_key_id "
-              "ORDER BY r.ord" },
+              "  RETURNING p.ord, r"
+              ") SELECT c.ord, t.* FROM claimed c CROSS JOIN LATERAL turn_rows(c.r) t ORDER BY c.ord" },
     .n_columns = 4,
     .types = claim_types,
     .rows_max = 256,
@@ -111,7 +99,7 @@ void store_claim(struct store *s, struct op *op, struct uuid conversation, struc
 
 bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
 {
-    if (rows->n == 0) return false;
+    if (rows->n == 0 || pg_rows_null(rows, 0, 1)) return false;
     *ret = (struct claimed){
         .request = pg_rows_uuid(rows, 0, 1),
         .conversation = pg_rows_uuid(rows, 0, 2),
@@ -164,15 +152,17 @@ static const struct pg_stmt merge_stmt = {
     "WITH now_merged AS ("
     "  UPDATE requests r SET status = 'merged', merged_into = $1, completed_at = now()"
     "  WHERE conversation_id = $2 AND status = 'queued' AND NOT urgent AND id > $1"
-    "    AND EXISTS (SELECT 1 FROM requests WHERE id = $1 AND attempt = $3 AND status = 'running')"
-    "    AND NOT EXISTS (SELECT 1 FROM requests c WHERE c.conversation_id = $2 AND c.status = 'queued'"
-    "      AND NOT c.urgent AND c.id > $1 AND c.id <= r.id"
-    "      AND (c.query ~ '^\\s*/' OR c.ticket <> '' OR c.hook IS NOT NULL))"
-    "  RETURNING id, query, message_id, pictures"
-    "), all_merged AS ("
-    "  SELECT id, query, message_id, pictures FROM now_merged UNION"
-    "  SELECT id, query, message_id, pictures FROM requests WHERE conversation_id = $2 AND merged_into = $1"
-    ") SELECT query, message_id, pictures FROM all_merged ORDER BY id"
+    "    AND EXISTS (SELECT 1 FROM requests h WHERE h.id = $1 AND " HELD_AS(
+        "h", "running",
+        "$3") ")"
+              "    AND NOT EXISTS (SELECT 1 FROM requests c WHERE c.conversation_id = $2 AND c.status = 'queued'"
+              "      AND NOT c.urgent AND c.id > $1 AND c.id <= r.id"
+              "      AND (c.query ~ '^\\s*/' OR c.ticket <> '' OR c.hook IS NOT NULL))"
+              "  RETURNING id, query, message_id, pictures"
+              "), all_merged AS ("
+              "  SELECT id, query, message_id, pictures FROM now_merged UNION"
+              "  SELECT id, query, message_id, pictures FROM requests WHERE conversation_id = $2 AND merged_into = $1"
+              ") SELECT query, message_id, pictures FROM all_merged ORDER BY id"
 };
 
 void store_merge(struct store *s, struct op *op, const struct claimed *c, struct pg_rows *rows)
@@ -186,15 +176,18 @@ void store_merge(struct store *s, struct op *op, const struct claimed *c, struct
  * A row that a group is writing at this moment is left for the next time: to wait for many rows of
  * others while holding many is how deadlocks come about.
  */
-#define OURS "id = ANY ($1::text::uuid[]) AND lease_owner = $2 AND status IN ('running', 'sending')"
+#define OURS                                                                                        \
+    "FROM unnest($1::text::uuid[]) AS w (id) LEFT JOIN LATERAL ("                                   \
+    "  SELECT * FROM requests q WHERE q.id = w.id AND CASE WHEN q.status IN ('running', 'sending')" \
+    "    THEN q.lease_owner = $2 ELSE false END LIMIT 1"
 
 static const struct pg_stmt renew_stmt = {
     "renew",
     "WITH free AS ("
-    "  SELECT id FROM requests WHERE " OURS " FOR NO KEY UPDATE SKIP LOCKED"
+    "  SELECT r.id " OURS " FOR NO KEY UPDATE SKIP LOCKED) r ON true WHERE r.id IS NOT NULL"
     "), renewed AS ("
     "  UPDATE requests r SET lease_until = now() + $3 * interval '1 ms' FROM free f WHERE r.id = f.id"
-    ") SELECT id, stop_wanted FROM requests WHERE " OURS
+    ") SELECT w.id, r.id IS NULL " OURS ") r ON true WHERE r.id IS NULL OR r.stop_wanted"
 };
 
 void store_renew(struct store *s, struct op *op, struct str requests, struct str owner,
@@ -206,9 +199,9 @@ void store_renew(struct store *s, struct op *op, struct str requests, struct str
 
 static const struct pg_stmt requeue_stmt = {
     "requeue",
-    "UPDATE requests SET status = CASE status WHEN 'running' THEN 'queued' ELSE status END,"
+    "UPDATE requests r SET status = CASE status WHEN 'running' THEN 'queued' ELSE status END,"
     " lease_owner = NULL, lease_until = now() - interval '1 ms' "
-    "WHERE id = $1 AND attempt = $2 AND status IN ('running', 'sending')"
+    "WHERE id = $1 AND (" HELD_AS("r", "running", "$2") " OR " HELD_AS("r", "sending", "$2") ")"
 };
 
 void store_requeue(struct store *s, struct op *op, struct uuid request, int attempt)
@@ -243,51 +236,52 @@ const struct pg_batch_kind store_keep_kind = {
               "    total_cost = (SELECT CASE WHEN sum(x.cost) > 999999 THEN 999999 ELSE sum(x.cost) END FROM jsonb_to_recordset(i.costs) AS x (cost numeric)),"
               "    completed_at = CASE WHEN i.n_parts > 0 THEN NULL ELSE now() END,"
               "    config_snapshot = coalesce(i.receipt -> 'configured', '{}')"
-              "  FROM input i WHERE r.id = i.request AND r.attempt = i.attempt AND r.status = 'running'"
-              "  RETURNING r.conversation_id, r.user_id, r.channel, r.total_cost, i.*"
-              "), said AS ("
-              "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
-              "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
-              "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[],"
-              "    CASE WHEN k.notice THEN '{}' ELSE jsonb_build_object('receipt', k.receipt) END"
-              "  FROM kept k WHERE k.n_parts > 0"
-              "), billed AS ("
-              "  INSERT INTO cost_records (id, request_id, conversation_id, user_id, channel, provider, model, prompt_tokens,"
-              "    completion_tokens, cached_tokens, reasoning_tokens, cost, pricing_version, estimated)"
-              "  SELECT x.id, k.request, k.conversation_id, k.user_id, k.channel, x.provider, x.model, x.prompt, x.completion,"
-              "    x.cached, x.reasoning, x.cost, x.version, x.estimated"
-              "  FROM kept k, jsonb_to_recordset(k.costs) AS x (id uuid, provider text, model text, prompt bigint,"
-              "    completion bigint, cached bigint, reasoning bigint, cost numeric, version text, estimated boolean)"
-              "  ON CONFLICT DO NOTHING"
-              "), exposed AS ("
-              "  INSERT INTO experiment_exposures (request_id, experiment, variant, unit_id, failed, stopped, cost, latency_ms,"
-              "    first_token_ms)"
-              "  SELECT k.request, x.experiment, x.variant, CASE WHEN x.person THEN k.user_id ELSE k.conversation_id END,"
-              "    x.failed, x.stopped, k.total_cost, k.latency_ms, nullif(x.first_token_ms, 0)"
-              "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, failed boolean,"
-              "    stopped boolean, first_token_ms bigint)"
-              "  ON CONFLICT DO NOTHING"
-              "), assigned AS ("
-              "  INSERT INTO experiment_assignments (experiment, variant, conversation_id, user_id)"
-              "  SELECT x.experiment, x.variant, CASE WHEN NOT x.person THEN k.conversation_id END,"
-              "    CASE WHEN x.person THEN k.user_id END"
-              "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, fresh boolean)"
-              "  WHERE x.fresh ORDER BY x.experiment, k.user_id, k.conversation_id"
-              "  ON CONFLICT DO NOTHING"
-              "), parted AS ("
-              "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
-              "  SELECT d.id, k.request, d.part, k.n_parts, d.text, k.notice"
-              "  FROM kept k, jsonb_to_recordset(k.parts) AS d (id uuid, part int, text text)"
-              "), counted AS ("
-              "  UPDATE conversations c SET last_activity = now(),"
-              "    message_count = c.message_count + k.n_messages,"
-              "    context_window_used = coalesce(k.tokens, c.context_window_used)"
-              "  FROM (SELECT conversation_id, sum(CASE WHEN notice THEN 0 ELSE 2 END) AS n_messages,"
-              "      max(prompt_tokens + greatest(completion_tokens, 0)) FILTER (WHERE prompt_tokens >= 0) AS tokens"
-              "    FROM kept WHERE n_parts > 0 GROUP BY conversation_id) k WHERE c.id = k.conversation_id"
-              "  RETURNING c.id, c.message_count"
-              ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
-              "ORDER BY k.ord" },
+              "  FROM input i WHERE r.id = i.request AND " HELD_AS(
+                  "r", "running",
+                  "i.attempt") "  RETURNING r.conversation_id, r.user_id, r.channel, r.total_cost, i.*"
+                               "), said AS ("
+                               "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
+                               "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
+                               "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[],"
+                               "    CASE WHEN k.notice THEN '{}' ELSE jsonb_build_object('receipt', k.receipt) END"
+                               "  FROM kept k WHERE k.n_parts > 0"
+                               "), billed AS ("
+                               "  INSERT INTO cost_records (id, request_id, conversation_id, user_id, channel, provider, model, prompt_tokens,"
+                               "    completion_tokens, cached_tokens, reasoning_tokens, cost, pricing_version, estimated)"
+                               "  SELECT x.id, k.request, k.conversation_id, k.user_id, k.channel, x.provider, x.model, x.prompt, x.completion,"
+                               "    x.cached, x.reasoning, x.cost, x.version, x.estimated"
+                               "  FROM kept k, jsonb_to_recordset(k.costs) AS x (id uuid, provider text, model text, prompt bigint,"
+                               "    completion bigint, cached bigint, reasoning bigint, cost numeric, version text, estimated boolean)"
+                               "  ON CONFLICT DO NOTHING"
+                               "), exposed AS ("
+                               "  INSERT INTO experiment_exposures (request_id, experiment, variant, unit_id, failed, stopped, cost, latency_ms,"
+                               "    first_token_ms)"
+                               "  SELECT k.request, x.experiment, x.variant, CASE WHEN x.person THEN k.user_id ELSE k.conversation_id END,"
+                               "    x.failed, x.stopped, k.total_cost, k.latency_ms, nullif(x.first_token_ms, 0)"
+                               "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, failed boolean,"
+                               "    stopped boolean, first_token_ms bigint)"
+                               "  ON CONFLICT DO NOTHING"
+                               "), assigned AS ("
+                               "  INSERT INTO experiment_assignments (experiment, variant, conversation_id, user_id)"
+                               "  SELECT x.experiment, x.variant, CASE WHEN NOT x.person THEN k.conversation_id END,"
+                               "    CASE WHEN x.person THEN k.user_id END"
+                               "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, fresh boolean)"
+                               "  WHERE x.fresh ORDER BY x.experiment, k.user_id, k.conversation_id"
+                               "  ON CONFLICT DO NOTHING"
+                               "), parted AS ("
+                               "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
+                               "  SELECT d.id, k.request, d.part, k.n_parts, d.text, k.notice"
+                               "  FROM kept k, jsonb_to_recordset(k.parts) AS d (id uuid, part int, text text)"
+                               "), counted AS ("
+                               "  UPDATE conversations c SET last_activity = now(),"
+                               "    message_count = c.message_count + k.n_messages,"
+                               "    context_window_used = coalesce(k.tokens, c.context_window_used)"
+                               "  FROM (SELECT conversation_id, sum(CASE WHEN notice THEN 0 ELSE 2 END) AS n_messages,"
+                               "      max(prompt_tokens + greatest(completion_tokens, 0)) FILTER (WHERE prompt_tokens >= 0) AS tokens"
+                               "    FROM kept WHERE n_parts > 0 GROUP BY conversation_id) k WHERE c.id = k.conversation_id"
+                               "  RETURNING c.id, c.message_count"
+                               ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
+                               "ORDER BY k.ord" },
     .n_columns = 18,
     .types = keep_types,
     .rows_max = 128,
@@ -319,8 +313,9 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
 }
 
 static const struct pg_stmt preview_stmt = {
-    "preview", "UPDATE requests SET preview_message = $3 "
-               "WHERE id = $1 AND attempt = $2 AND status IN ('running', 'sending')"
+    "preview",
+    "UPDATE requests r SET preview_message = $3 "
+    "WHERE id = $1 AND (" HELD_AS("r", "running", "$2") " OR " HELD_AS("r", "sending", "$2") ")"
 };
 
 void store_preview(struct store *s, struct op *op, struct uuid request, int attempt,

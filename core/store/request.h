@@ -8,6 +8,14 @@
 #pragma once
 #include "core/store/store.h"
 
+/*
+ * In SQL: row `r` of requests, found by its id, is in this status and still held by this attempt.
+ * A CASE, because to the planner a plain comparison is a reason to go through all open requests: by
+ * statistics taken at a quiet time there are none.
+ */
+#define HELD_AS(r, status, attempt) \
+    "CASE " r ".status WHEN '" status "' THEN " r ".attempt = " attempt " ELSE false END"
+
 extern const struct pg_batch_kind store_accept_kind, store_claim_kind, store_keep_kind;
 
 /* One message to take in. Ids are made by the caller; strings borrowed for the call. */
@@ -22,6 +30,10 @@ struct request_new {
     struct str metadata;
     bool command; /* not part of what a model sees */
     bool urgent;  /* runs beside the conversation's turn */
+    /* Who begins to answer it at once, should nobody be busy in its conversation, and for how long
+     * that is theirs; "" = it waits for a claim. */
+    struct str owner;
+    int64_t lease_ms;
 };
 
 struct request_ids {
@@ -29,7 +41,7 @@ struct request_ids {
     struct uuid request, conversation, message, user;
 };
 
-/* rows: read with store_accepted after the op has succeeded. */
+/* rows: read with store_accepted, and store_claimed, after the op has succeeded. */
 void store_accept(struct store *s, struct op *op, const struct request_new *rq,
                   struct pg_rows *rows);
 /* False: nothing came back (the conversation ended in that very moment): try again. */
@@ -76,6 +88,7 @@ struct claimed {
  */
 void store_claim(struct store *s, struct op *op, struct uuid conversation, struct uuid urgent,
                  struct str owner, int64_t lease_ms, struct pg_rows *rows);
+/* Of store_claim's rows or store_accept's. False: not claimed. */
 bool store_claimed(const struct pg_rows *rows, struct claimed *ret);
 
 /*
@@ -86,8 +99,8 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret);
 void store_merge(struct store *s, struct op *op, const struct claimed *c, struct pg_rows *rows);
 
 /*
- * Renew the leases of running turns. requests: "{uuid,uuid,...}". Rows: id, stop_wanted of those
- * still ours.
+ * Renew the leases of running turns. requests: "{uuid,uuid,...}". Rows: of those that are not ours
+ * any more, or wanted to stop: id, and which (true = not ours).
  */
 void store_renew(struct store *s, struct op *op, struct str requests, struct str owner,
                  int64_t lease_ms, struct pg_rows *rows);

@@ -77,6 +77,20 @@ def test_killed_at(world, point):
     check(world, alice, point)
 
 
+@pytest.mark.parametrize("point", ["intake.store.done", "turn.claim.start"])
+def test_killed_with_a_message_that_was_claimed_as_it_came(world, point):
+    """Invariants 1 to 3: it is in PostgreSQL as ours, and nobody has begun; the lease ends."""
+    gateway = world.gateway(chat=LEASE).start(PARLEY_ABORT_AT=f"{point}:1")
+    world.hook(gateway)
+    alice = world.bot.person(7)
+    world.bot.say(alice, TEXTS[0])
+    gateway.wait_killed()
+    assert world.sql("SELECT status, attempt FROM requests") == [("running", 1)]
+    gateway.start()
+    world.expect_answers(alice, TEXTS[:1])
+    assert world.sql("SELECT status, attempt FROM requests") == [("answered", 2)]
+
+
 def times(point):
     """Of two messages that both pass a step, the process dies at the second; steps that only one passes count once."""
     once = ("turn.history", "delivery.load", "delivery.notice")

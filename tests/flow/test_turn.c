@@ -119,7 +119,7 @@ Test(turn, a_lost_lease_ends_the_turn_at_every_wait)
 
 Test(turn, stop_keeps_what_is_written)
 {
-    world_open(HANG, 5, 0); /* accept, claim, limits, context, ask */
+    world_open(HANG, 4, 0); /* accept, limits, context, ask */
     say("e1", "What is it?");
     loop_run_for(&w.loop, 1000);
     struct turn *t = lane_running(&w.chat, w.conversation);

@@ -163,7 +163,7 @@ Test(modes, stop_finishes_the_preview)
 
 Test(modes, stop_before_the_model_is_asked)
 {
-    make_trouble(HANG, 4); /* accept, claim, limits, context */
+    make_trouble(HANG, 3); /* accept, limits, context */
     struct fake_request *rq = say("e1", "one");
     loop_run_for(&w.loop, 1000);
     say("e2", "/stop");
@@ -198,10 +198,9 @@ Test(modes, stop_with_nothing_to_stop)
 
 Test(modes, an_urgent_request_runs_once_however_slow_its_claim)
 {
+    left_behind("/stop", QUEUED)->urgent = true;
+    make_trouble(HANG, 3); /* sweep, backlog, claim */
     chat_start(&w.chat);
-    loop_run_for(&w.loop, 100);
-    make_trouble(HANG, 2); /* accept, claim */
-    say("e1", "/stop");
     loop_run_for(&w.loop, 9000);
     int n_turns = 0;
     list_each (it, next, &w.chat.turns) n_turns++;
@@ -209,6 +208,53 @@ Test(modes, an_urgent_request_runs_once_however_slow_its_claim)
     loop_run_for(&w.loop, 30000);
     all_is_over();
     cr_assert_eq(w.n_screen, 1);
+}
+
+/* Its lane was about to find out that there was nothing to do. */
+Test(modes, a_message_that_is_claimed_while_its_lane_claims)
+{
+    make_trouble(HANG, 1);
+    lane_notify(&w.chat, w.conversation, QUEUE_WAIT);
+    loop_run_for(&w.loop, 1);
+    struct fake_request *rq = say("e1", "one");
+    loop_run_for(&w.loop, 60000);
+    all_is_over();
+    cr_assert_eq(rq->attempt, 2);
+    cr_assert_eq(w.n_asked, 1);
+    cr_assert_eq(n_finished(), 1);
+}
+
+Test(modes, a_message_that_is_claimed_while_we_drain_is_left_to_others)
+{
+    struct op op;
+    accept_begin(&op, "e1", "one");
+    chat_drain(&w.chat);
+    loop_run_for(&w.loop, 1000);
+    cr_assert_eq(w.rq[0].attempt, 1, "it had been claimed");
+    cr_assert_eq(w.rq[0].status, QUEUED);
+    cr_assert_eq(w.n_asked, 0);
+    cr_assert(chat_idle(&w.chat));
+}
+
+/* The lost answer of the accept may have claimed it. */
+Test(modes, a_message_whose_accept_got_lost_waits_for_nobodys_lease)
+{
+    make_trouble(FAIL_AFTER, 1);
+    struct fake_request *rq = say("e1", "one");
+    loop_run_for(&w.loop, 100);
+    cr_assert_eq(rq->attempt, 1, "it had been claimed");
+    cr_assert_eq(rq->status, QUEUED);
+}
+
+Test(modes, no_more_turns_begin_than_there_are_places_for)
+{
+    w.chat.conf.turns_max = 1;
+    struct op op;
+    accept_begin(&op, "e1", "one");
+    cr_assert_not(lane_has_place(&w.chat), "the accept under way has the only one");
+    loop_run_for(&w.loop, 60000);
+    all_is_over();
+    cr_assert(lane_has_place(&w.chat));
 }
 
 /* ---- what is not answered, and why ---- */
@@ -307,7 +353,7 @@ Test(modes, a_preview_that_hangs_does_not_hold_up_the_answer)
 {
     w.deadline_ms = 100000;
     show_previews(3);
-    make_trouble(HANG, 5); /* accept, claim, limits, context, preview */
+    make_trouble(HANG, 4); /* accept, limits, context, preview */
     say("e1", "one");
     loop_run_for(&w.loop, 40000);
     all_is_over();

@@ -250,8 +250,16 @@ static bool is_busy(const struct fake_request *rq)
     return rq->status == RUNNING || rq->status == SENDING;
 }
 
+static bool is_idle(void)
+{
+    for (int i = 0; i < w.n_rq; i++)
+        if (!w.rq[i].urgent && (w.rq[i].status == QUEUED || is_busy(&w.rq[i]))) return false;
+    return true;
+}
+
 static void do_accept(struct fake *f)
 {
+    bool begins = f->n > 0 && (f->flag || is_idle());
     int at = 0;
     while (at < w.n_rq && strcmp(w.rq[at].event, f->text2) != 0) at++;
     if (at == w.n_rq) {
@@ -260,11 +268,16 @@ static void do_accept(struct fake *f)
             (struct fake_request){ .id = f->id, .conversation = w.conversation, .urgent = f->flag };
         strcpy(rq->event, f->text2);
         put(rq->query, sizeof rq->query, str_of(f->text));
+        if (begins) rq->status = RUNNING;
+        rq->attempt = begins;
+    } else {
+        begins = false;
     }
     pg_rows_done(f->rows);
     struct cell *c = row_add(f->rows);
-    c[0].i = uuid_eq(&w.rq[at].id, &f->id);
-    c[1].u = w.rq[at].id;
+    if (begins) c[0].u = w.rq[at].id;
+    c[1].i = uuid_eq(&w.rq[at].id, &f->id);
+    c[2].u = w.rq[at].id;
 }
 void store_accept(struct store *s, struct op *op, const struct request_new *rq,
                   struct pg_rows *rows)
@@ -274,6 +287,7 @@ void store_accept(struct store *s, struct op *op, const struct request_new *rq,
     f->rows = rows;
     f->id = rq->request;
     f->flag = rq->urgent;
+    f->n = rq->owner.n > 0;
     put(f->text, sizeof f->text, rq->query);
     put(f->text2, sizeof f->text2, rq->event);
     if (w.accept_error) err_set(&f->err, w.accept_error, "that row is no good");
@@ -296,8 +310,8 @@ void store_accept_hook(struct store *s, struct op *op, const struct request_new 
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret)
 {
     if (rows->n == 0) return false;
-    *ret = (struct request_ids){ .fresh = pg_rows_bool(rows, 0, 0),
-                                 .request = pg_rows_uuid(rows, 0, 1),
+    *ret = (struct request_ids){ .fresh = pg_rows_bool(rows, 0, 1),
+                                 .request = pg_rows_uuid(rows, 0, 2),
                                  .conversation = w.conversation };
     return true;
 }
@@ -329,6 +343,7 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
 {
     if (rows->n == 0) return false;
     const struct fake_request *rq = request_by_id(pg_rows_uuid(rows, 0, 0));
+    if (!rq) return false;
     *ret = (struct claimed){ .request = rq->id,
                              .message = rq->id,
                              .conversation = rq->conversation,
@@ -380,10 +395,10 @@ static void do_renew(struct fake *f)
 {
     pg_rows_done(f->rows);
     for (int i = 0; i < w.n_rq; i++) {
-        if (!is_busy(&w.rq[i])) continue;
+        if (is_busy(&w.rq[i]) && !w.rq[i].stop_wanted) continue;
         struct cell *c = row_add(f->rows);
         c[0].u = w.rq[i].id;
-        c[1].i = w.rq[i].stop_wanted;
+        c[1].i = !is_busy(&w.rq[i]);
     }
 }
 void store_renew(struct store *s, struct op *op, struct str requests, struct str owner,
@@ -394,7 +409,7 @@ void store_renew(struct store *s, struct op *op, struct str requests, struct str
 }
 static void do_requeue(struct fake *f)
 {
-    if (f->rq->status == RUNNING && f->rq->attempt == f->attempt) f->rq->status = QUEUED;
+    if (f->rq && f->rq->status == RUNNING && f->rq->attempt == f->attempt) f->rq->status = QUEUED;
 }
 void store_requeue(struct store *s, struct op *op, struct uuid request, int attempt)
 {

@@ -519,10 +519,8 @@ static void world_close(void)
     clock_real();
 }
 
-/* One event, once: what became of it. */
-static enum err_kind accept_once(const char *event, const char *text)
+static void accept_begin(struct op *op, const char *event, const char *text)
 {
-    struct op op;
     const struct inbound in = { .kind = INBOUND_MESSAGE,
                                 .event_id = str_of(event),
                                 .where = { .channel = STR("1") },
@@ -530,8 +528,15 @@ static enum err_kind accept_once(const char *event, const char *text)
                                 .from = { .id = STR("p1") },
                                 .text = str_of(text),
                                 .album = str_of(w.album) };
-    op_init(&op, &w.loop, nobody_waits);
-    chat_accept(&w.chat, &op, &w.channel, &in, NULL);
+    op_init(op, &w.loop, nobody_waits);
+    chat_accept(&w.chat, op, &w.channel, &in, NULL);
+}
+
+/* One event, once: what became of it. */
+static enum err_kind accept_once(const char *event, const char *text)
+{
+    struct op op;
+    accept_begin(&op, event, text);
     while (op_busy(&op)) loop_run_for(&w.loop, 1);
     return op.err.kind;
 }

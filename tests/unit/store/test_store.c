@@ -313,6 +313,111 @@ Test(store, a_stale_process_takes_back_nothing)
     cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT status FROM deliveries"), "sending");
 }
 
+/* As take_in, by a process that begins to answer at once where it may. */
+static bool take_and_begin(const char *event, const char *place, bool urgent, struct claimed *ret)
+{
+    struct request_new rq = message(event, place);
+    struct request_ids ids;
+    rq.urgent = urgent;
+    rq.owner = OWNER_A;
+    rq.lease_ms = 30000;
+    pg_rows_done(&rows);
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
+    cr_assert(store_accepted(&rows, &ids));
+    bool claimed = store_claimed(&rows, ret);
+    if (claimed) cr_assert(uuid_eq(&ids.request, &ret->request));
+    return claimed;
+}
+
+/* Invariant 3: one running turn a conversation, in order of arrival. */
+Test(store, a_message_is_claimed_as_it_comes_where_nobody_is_busy)
+{
+    struct claimed first, c;
+    struct uuid part;
+    cr_assert(take_and_begin("e1", "1", false, &first));
+    cr_assert_eq(first.attempt, 1);
+    cr_assert(str_eq(first.place, STR("1")));
+    cr_assert(str_eq(first.from, STR("p1")));
+    cr_assert_eq(first.message_count, 0);
+    cr_assert_str_eq(
+        pg_server_sql(&fx.server, "SELECT status, lease_owner, lease_until > now() FROM requests"),
+        "running|a|t");
+    cr_assert_not(take_and_begin("e2", "1", false, &c), "one is being answered");
+    cr_assert(take_and_begin("e3", "2", false, &c), "another place");
+    cr_assert(take_and_begin("e4", "1", true, &c), "an urgent one runs beside it");
+    cr_assert(c.urgent);
+    cr_assert_not(claim(first.conversation, OWNER_B, 30000, &c), "others leave it alone");
+    cr_assert(keep(&first, "Hello", &part));
+    cr_assert_not(take_and_begin("e5", "1", false, &c), "e2 comes first");
+}
+
+Test(store, of_a_group_the_first_is_claimed)
+{
+    struct op ops[4];
+    struct pg_rows answers[4] = { { .n = 0 } };
+    const char *events[] = { "e1", "e2", "e3", "e4" }, *places[] = { "1", "1", "2", "1" };
+    for (int i = 0; i < 4; i++) {
+        struct request_new rq = message(events[i], places[i]);
+        rq.owner = OWNER_A;
+        rq.lease_ms = 30000;
+        op_init(&ops[i], &loop, store_fixture_done);
+        store_accept(&fx.store, &ops[i], &rq, &answers[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        struct claimed c;
+        cr_assert_eq(store_fixture_wait(&ops[i]), ERR_NONE, "%s", ops[i].err.msg);
+        cr_assert_eq(store_claimed(&answers[i], &c), i == 0 || i == 2, "message %d", i);
+        pg_rows_done(&answers[i]);
+    }
+}
+
+/* Two processes take messages into one conversation in the same moment: neither waits for the
+ * other. */
+Test(store, who_is_second_in_a_conversation_leaves_its_message_in_the_queue)
+{
+    struct claimed c;
+    struct request_ids ids = take_in("e0", "1");
+    char lock[256], id[UUID_TEXT_MAX];
+    uuid_text(&ids.conversation, id);
+    pg_server_sql(&fx.server, "UPDATE requests SET status = 'answered'");
+    snprintf(lock, sizeof lock,
+             "SELECT pg_advisory_xact_lock(hashtextextended('take %s', 0)); SELECT pg_sleep(1)",
+             id);
+    struct op other;
+    op_init(&other, &loop, store_fixture_done);
+    pg_script(fx.pg, &other, str_of(lock), 5000);
+    while (strcmp(SQL("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), "1") != 0)
+        loop_run_for(&loop, 10);
+    cr_assert_not(take_and_begin("e1", "1", false, &c));
+    cr_assert(op_busy(&other), "it was not waited for");
+    wait_for(&other);
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT status FROM requests WHERE event_id = 'e1'"),
+                     "queued");
+}
+
+/* The connection broke at the commit, and the same row comes again. */
+Test(store, a_claimed_message_that_comes_again_is_still_ours_to_begin)
+{
+    struct request_new rq = message("e1", "1");
+    rq.owner = OWNER_A;
+    rq.lease_ms = 30000;
+    for (int i = 0; i < 3; i++) {
+        struct request_ids ids;
+        struct claimed c;
+        pg_rows_done(&rows);
+        if (i == 2) pg_server_sql(&fx.server, "UPDATE requests SET attempt = 2");
+        store_accept(&fx.store, &op, &rq, &rows);
+        cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
+        cr_assert(store_accepted(&rows, &ids) && ids.fresh);
+        cr_assert_eq(store_claimed(&rows, &c), i < 2, "unless it has been claimed again since");
+    }
+    struct claimed c;
+    cr_assert_not(take_and_begin("e1", "1", false, &c),
+                  "another event of that name is a duplicate");
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM messages"), "1");
+}
+
 Test(store, renew_says_what_is_still_ours)
 {
     struct request_ids ids = take_in("e1", "1");
@@ -325,9 +430,17 @@ Test(store, renew_says_what_is_still_ours)
         pg_rows_done(&rows);
         store_renew(&fx.store, &op, str_of(list), i ? OWNER_B : OWNER_A, 30000, &rows);
         cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
-        cr_assert_eq(rows.n, i ? 0 : 1);
+        cr_assert_eq(rows.n, i, "only what is not ours is told");
+        if (i) cr_assert(pg_rows_bool(&rows, 0, 1));
+        cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT lease_until > now() FROM requests"),
+                         "t");
     }
-    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT lease_until > now() FROM requests"), "t");
+    pg_rows_done(&rows);
+    pg_server_sql(&fx.server, "UPDATE requests SET stop_wanted = true");
+    store_renew(&fx.store, &op, str_of(list), OWNER_A, 30000, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
+    cr_assert_eq(rows.n, 1);
+    cr_assert_not(pg_rows_bool(&rows, 0, 1));
 }
 
 Test(store, sweep_finds_what_nobody_does)

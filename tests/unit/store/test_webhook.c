@@ -6,8 +6,6 @@
 
 #define LEASE_MS 60000
 
-static const struct uuid nil;
-
 TestSuite(webhook, .init = case_open, .fini = case_close, .timeout = 60);
 
 #define expect(sql, ...) expect_sql(sql, __VA_ARGS__, __LINE__)
@@ -33,10 +31,10 @@ static struct claimed take_in(const char *event, const char *query)
 {
     struct request_new rq = message(event, "here");
     rq.query = str_of(query);
+    rq.owner = STR("me");
+    rq.lease_ms = 30000;
     struct claimed c = { .attempt = 0 };
     store_accept(&fx.store, &op, &rq, &rows);
-    wait_for(&op);
-    store_claim(&fx.store, &op, pg_rows_uuid(&rows, 0, 3), nil, STR("me"), 30000, &rows);
     wait_for(&op);
     cr_assert(store_claimed(&rows, &c));
     return c;
