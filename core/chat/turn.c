@@ -374,7 +374,9 @@ static enum flow_rc limits_done(struct flow *f)
 static enum flow_rc context_start(struct flow *f)
 {
     struct turn *t = turn_of(f);
-    if (t->chat->conf.history_messages == 0) return go(t, STEP_PICTURES); /* each stands alone */
+    /* Each stands alone, or this is the first. */
+    if (t->chat->conf.history_messages == 0 || t->request.message_count == 0)
+        return go(t, STEP_PICTURES);
     cache_context_get(t->chat->redis, &f->op, &t->request.conversation,
                       (size_t)t->chat->conf.history_messages, &t->arena, &t->context);
     return FLOW_WAIT;
@@ -383,16 +385,16 @@ static enum flow_rc context_start(struct flow *f)
 static enum flow_rc context_done(struct flow *f)
 {
     struct turn *t = turn_of(f);
-    bool current = t->context.n > 0 ? t->context.newest == t->request.message_count
-                                    : t->request.message_count == 0;
+    bool current = t->context.newest == t->request.message_count;
     metric_add(current ? &m_context_hits : &m_context_misses, 1);
     return current ? go(t, STEP_PICTURES) : FLOW_NEXT;
 }
 
 static enum flow_rc context_failed(struct flow *f)
 {
+    (void)f;
     metric_add(&m_context_misses, 1);
-    return turn_of(f)->request.message_count == 0 ? go(turn_of(f), STEP_PICTURES) : FLOW_NEXT;
+    return FLOW_NEXT;
 }
 
 static enum flow_rc history_start(struct flow *f)

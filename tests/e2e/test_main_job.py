@@ -392,6 +392,8 @@ def test_health_and_metrics(world):
     update = world.bot.say(alice, "hello")
     world.expect_answers(alice, ["hello"])
     post_update(gateway, update)
+    world.bot.say(alice, "and again")  # the first one has no context to read
+    world.expect_answers(alice, ["hello", "and again"])
     ready = gateway.get("/readyz").json
     assert ready["ready"] is True and ready["postgres"] == "up" and ready["redis"] == "up"
     metrics = gateway.get("/metrics").text

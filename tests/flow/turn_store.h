@@ -26,6 +26,7 @@ enum trouble { NO_TROUBLE, FAIL_BEFORE, FAIL_AFTER, HANG, LIMITED };
 enum status { QUEUED, RUNNING, SENDING, MERGED, ENDED };
 
 #define REQUESTS_MAX 8
+#define SAID_BEFORE  2 /* messages */
 #define PARTS        4
 #define SCREEN_MAX   32
 
@@ -353,6 +354,7 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
                              .stop_wanted = rq->stop_wanted,
                              .age_ms = rq->age_ms,
                              .direct = true,
+                             .message_count = SAID_BEFORE,
                              .channel = STR("fake"),
                              .place = STR("1"),
                              .query = str_of(rq->query),

@@ -38,6 +38,7 @@ void cache_context_get(struct redis *r, struct op *op, const struct uuid *conver
 {
     (void)r, (void)conversation, (void)n_max, (void)arena;
     ret->n = 0;
+    ret->newest = SAID_BEFORE;
     fake(op, NULL);
 }
 void cache_context_push(struct redis *r, const struct uuid *conversation,
