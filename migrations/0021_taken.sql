@@ -196,3 +196,13 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+-- A GIN index keeps what is new in a list, and whoever makes that too long puts it in its place: some hundred milliseconds in
+-- the middle of an answer's commit. So somebody else does it before, every second; one of all processes.
+CREATE FUNCTION search_catch_up() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_try_advisory_xact_lock(hashtextextended('search_catch_up', 0)) THEN
+        PERFORM gin_clean_pending_list(p.relid) FROM pg_partition_tree('messages_search') p WHERE p.isleaf;
+    END IF;
+END
+$$;

@@ -93,8 +93,9 @@ void store_forget_begin(struct store *s, struct op *op, struct uuid user, struct
     pg_query(s->pg, op, &forget_begin_stmt, v, 3, rows);
 }
 
-static const struct pg_stmt forget_next_stmt = { "forget_next",
-                                                 "SELECT forget_next(), drop_outdated()" };
+static const struct pg_stmt forget_next_stmt = {
+    "forget_next", "SELECT forget_next(), drop_outdated(), search_catch_up()"
+};
 
 void store_forget_next(struct store *s, struct op *op, struct pg_rows *rows)
 {

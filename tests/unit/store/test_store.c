@@ -4,6 +4,7 @@
 #include "core/store/delivery.h"
 #include "core/store/lease.h"
 #include "core/store/people.h"
+#include "core/store/person.h"
 #include "core/store/response.h"
 #include "tests/unit/store/store_case.h"
 #include <stdio.h>
@@ -847,4 +848,17 @@ Test(store, an_erasure_takes_answers_along_and_none_comes_after)
     pg_server_sql(&fx.server, "SELECT forget_person(id) FROM users");
     response_put("later", "three", user, 60000);
     cr_assert_eq(count("SELECT count(*) FROM response_cache"), 0);
+}
+
+/* Else the commit of some answer would do it. */
+Test(store, new_words_get_their_place_in_the_index_by_the_eraser)
+{
+    const char *left = "SELECT sum(gin_clean_pending_list(relid)) > 0 "
+                       "FROM pg_partition_tree('messages_search') WHERE isleaf";
+    take_in("e1", "1");
+    cr_assert_str_eq(SQL(left), "t");
+    take_in("e2", "1");
+    store_forget_next(&fx.store, &op, &rows);
+    wait_for(&op);
+    cr_assert_str_eq(SQL(left), "f");
 }
