@@ -79,12 +79,18 @@ static void put_cached(struct json_out *o, const struct turn *t)
     json_close(o, '}');
 }
 
+static bool all_failed(const struct turn *t)
+{
+    return t->notice && t->asked.n > 0 && strcmp(t->outcome, "refused") == 0;
+}
+
 /* What a model's answer is like. */
 static void put_answer(struct json_out *o, struct turn *t)
 {
     const struct route_log *log = &t->asked;
     json_field_str(o, "route", str_of(turn_route(t)->name));
     json_field_str(o, "model", str_of(t->model->name));
+    if (t->notice) json_field_bool(o, "failed", true);
     if (t->configured.n) {
         json_key(o, "configured");
         json_put_raw(o, t->configured);
@@ -121,6 +127,8 @@ struct str receipt_make(struct turn *t)
 {
     _cleanup_(buf_done) struct buf b = BUF_INIT(RECEIPT_MAX);
     struct json_out o = JSON_OUT(&b);
+    bool answered = t->model && !t->notice;
+    if (!answered && !t->news.says && !all_failed(t)) return STR("{}");
     json_open(&o, '{');
     if (t->news.name.n) json_field_str(&o, "webhook", t->news.name);
     if (!t->news.says) put_answer(&o, t);
@@ -144,6 +152,13 @@ static struct str text(struct json *obj, const char *key)
     return s;
 }
 
+static bool is(struct json *obj, const char *key)
+{
+    bool b = false;
+    json_get_bool(obj, key, &b);
+    return b;
+}
+
 static void tell_ms(struct buf *to, const char *what, int64_t ms)
 {
     buf_addf(to, "%s %" PRId64 ".%02" PRId64 " s", what, ms / 1000, ms % 1000 / 10);
@@ -151,29 +166,27 @@ static void tell_ms(struct buf *to, const char *what, int64_t ms)
 
 static void tell_usage(struct buf *to, struct json *usage)
 {
-    bool estimated = false;
-    json_get_bool(usage, "estimated", &estimated);
     buf_addf(to, "%" PRId64 " + %" PRId64 " tokens", number(usage, "prompt"),
              number(usage, "completion"));
     if (number(usage, "cached"))
         buf_addf(to, ", %" PRId64 " of them cached", number(usage, "cached"));
     if (number(usage, "reasoning"))
         buf_addf(to, ", %" PRId64 " thought", number(usage, "reasoning"));
-    if (estimated) buf_add_cstr(to, " (estimated)");
+    if (is(usage, "estimated")) buf_add_cstr(to, " (estimated)");
 }
 
 static void tell_try(struct buf *to, struct json *try)
 {
-    bool rested = false, lost = json_get(try, "lost") != NULL;
     struct str why = text(try, "why");
-    json_get_bool(try, "rested", &rested);
     buf_addf(to, "\n- `%.*s` (%.*s)", STR_ARG(text(try, "model")), STR_ARG(text(try, "backend")));
-    if (rested) {
+    if (is(try, "rested")) {
         buf_addf(to, " was not asked: %.*s", STR_ARG(why));
         return;
     }
-    if (json_get(try, "hedge")) buf_add_cstr(to, ", asked as well,");
-    buf_add_cstr(to, lost ? " was slower and was stopped: " : why.n ? " failed: `" : " answered: ");
+    if (is(try, "hedge")) buf_add_cstr(to, ", asked as well,");
+    buf_add_cstr(to, is(try, "lost") ? " was slower and was stopped: "
+                     : why.n         ? " failed: `"
+                                     : " answered: ");
     for (size_t i = 0; i < why.n; i++) buf_add_char(to, why.p[i] == '`' ? '\'' : why.p[i]);
     if (why.n) buf_add_cstr(to, "`; ");
     if (number(try, "first_token_ms")) {
@@ -193,10 +206,8 @@ static void tell_try(struct buf *to, struct json *try)
 
 static void tell_tool(struct buf *to, struct json *tool)
 {
-    bool failed = false;
-    json_get_bool(tool, "failed", &failed);
     buf_addf(to, "\n- it called `%.*s`%s", STR_ARG(text(tool, "name")),
-             failed ? ", which failed" : "");
+             is(tool, "failed") ? ", which failed" : "");
     tell_ms(to, ":", number(tool, "ms"));
 }
 
@@ -211,6 +222,18 @@ static void tell_configured(struct buf *to, struct json *configured)
     }
 }
 
+static void tell_who(struct buf *to, struct json *receipt)
+{
+    struct str model = text(receipt, "model"), route = text(receipt, "route");
+    if (is(receipt, "failed"))
+        buf_add_cstr(to, "No model answered");
+    else
+        buf_addf(to, "Answered by `%.*s`", STR_ARG(model));
+    if (!str_eq(route, model)) buf_addf(to, ", by the route `%.*s`", STR_ARG(route));
+    if (!is(receipt, "failed")) buf_addf(to, " (%.*s)", STR_ARG(text(receipt, "finish")));
+    buf_add_cstr(to, ".\n");
+}
+
 bool receipt_tell(struct json *receipt, struct buf *to)
 {
     struct json *asked = json_get(receipt, "asked");
@@ -221,10 +244,7 @@ bool receipt_tell(struct json *receipt, struct buf *to)
         return buf_addf(to, "The webhook `%.*s` brought this; no model was asked.",
                         STR_ARG(webhook));
     if (!json_length(asked) && !cached) return false;
-    buf_addf(to, "Answered by `%.*s`", STR_ARG(text(receipt, "model")));
-    if (!str_eq(text(receipt, "route"), text(receipt, "model")))
-        buf_addf(to, ", by the route `%.*s`", STR_ARG(text(receipt, "route")));
-    buf_addf(to, " (%.*s).\n", STR_ARG(text(receipt, "finish")));
+    tell_who(to, receipt);
     if (webhook.n) buf_addf(to, "\n- the webhook `%.*s` asked", STR_ARG(webhook));
     if (cached)
         buf_addf(to, "\n- nobody was asked: it is the cached answer of `%.*s`, made at %.*s",
@@ -236,7 +256,7 @@ bool receipt_tell(struct json *receipt, struct buf *to)
     if (midway.n)
         buf_addf(to, "\n- half an answer stood there and was %.*s%s", STR_ARG(midway),
                  str_eq(midway, STR("continued")) ? " by the next model" : "");
-    if (json_get(receipt, "no_money"))
+    if (is(receipt, "no_money"))
         buf_add_cstr(to, "\n- nobody else was asked: a budget had no room for it");
     buf_addf(to, "\n- it saw %" PRId64 " earlier messages", number(receipt, "history_seen"));
     if (number(receipt, "history_left_out"))

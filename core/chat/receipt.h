@@ -8,7 +8,8 @@
 
 struct turn;
 
-/* The receipt of an answer, or of what a webhook said, as JSON, in the turn's arena. */
+/* The receipt of an answer, of models that all failed, or of what a webhook said, as JSON, in the
+ * turn's arena; "{}" = there is nothing to tell. */
 struct str receipt_make(struct turn *t);
 /* As Markdown for people. False: it is no receipt. */
 bool receipt_tell(struct json *receipt, struct buf *to);

@@ -646,7 +646,7 @@ static enum flow_rc keep_start(struct flow *f)
         .completion_tokens = counted ? usage->completion_tokens : -1,
         .latency_ms = (int64_t)(clock_ms() - t->began_ms),
         .costs = bill_json(t),
-        .receipt = (t->model && !t->notice) || t->news.says ? receipt_make(t) : STR("{}"),
+        .receipt = receipt_make(t),
         .exposures = trial_exposures(t),
         .parts = t->parts,
         .n_parts = t->delivery.n_parts,

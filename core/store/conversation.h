@@ -48,8 +48,8 @@ void store_compact_off(struct store *s, struct op *op, struct uuid conversation,
 void store_history(struct store *s, struct op *op, struct uuid conversation, int64_t limit,
                    struct pg_rows *rows);
 
-/* The receipt of a model's reply in the conversation, n = 1 for the newest. Rows: receipt, the
- * first words of the reply. */
+/* The receipt of a model's reply in the conversation, or of one that failed, n = 1 for the newest.
+ * Rows: receipt, the first words of the reply. */
 void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
                    struct pg_rows *rows);
 

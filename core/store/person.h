@@ -41,7 +41,8 @@ void store_approve_by(struct store *s, struct op *op, struct uuid user, struct s
 /* One row with one word: begun, unknown, tries (more than tries_max). */
 void store_forget_begin(struct store *s, struct op *op, struct uuid user, struct str code_hash,
                         int64_t tries_max, struct pg_rows *rows);
-/* Erase somebody who wants it and has nothing under way. One row: keys of Redis that are to go. */
+/* Erase somebody who wants it and has nothing under way; with it goes what is outdated, and the
+ * search's index takes in what is new. One row: keys of Redis that are to go. */
 void store_forget_next(struct store *s, struct op *op, struct pg_rows *rows);
 /* Rows: id, key, member ("" = the whole key). */
 void store_erasures(struct store *s, struct op *op, int64_t limit, struct pg_rows *rows);

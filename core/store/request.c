@@ -243,7 +243,7 @@ const struct pg_batch_kind store_keep_kind = {
                                "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
                                "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
                                "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[],"
-                               "    CASE WHEN k.notice THEN '{}' ELSE jsonb_build_object('receipt', k.receipt) END"
+                               "    CASE WHEN k.receipt = '{}' THEN k.receipt ELSE jsonb_build_object('receipt', k.receipt) END"
                                "  FROM kept k WHERE k.n_parts > 0"
                                "), billed AS ("
                                "  INSERT INTO cost_records (id, request_id, conversation_id, user_id, channel, provider, model, prompt_tokens,"

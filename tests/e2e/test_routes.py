@@ -46,6 +46,21 @@ def test_the_next_model_answers(world, both, failure):
     assert "Answered by second, by the route safe" in told and "first (openai) failed" in told, told
 
 
+def test_why_there_was_no_answer(world, both):
+    alice = world.bot.person(7)
+    world.first(world.model.stream(["well"]))
+    world.model.on("and now", world.model.status(500, {"error": {"message": "no idea"}}))
+    world.serve(**both())
+    assert say(world, alice, "hello") == "well"
+    assert "could not get an answer" in say(world, alice, "and now")
+    told = say(world, alice, "/why")
+    assert "No model answered, by the route safe" in told, told
+    assert "first (openai) failed" in told and "second (openai) failed" in told, told
+    assert "Answered by first" in say(world, alice, "/why 2"), "the one before it"
+    failed = world.one("SELECT id FROM requests WHERE status = 'refused'")
+    assert world.one(f"SELECT metadata -> 'receipt' ->> 'failed' FROM messages WHERE id = (SELECT reply_id FROM requests WHERE id = '{failed}')")
+
+
 def test_what_the_question_is_at_fault_for_is_not_passed_on(world, both):
     world.first(world.model.status(400, {"error": {"message": "bad request", "type": "invalid_request_error"}}))
     world.serve(**both())
