@@ -520,7 +520,7 @@ static enum flow_rc ask_anew(struct turn *t)
     t->stop = TURN_GOES_ON;
     model_answer_done(&t->answer);
     t->answer = (struct model_answer){ .tries = 0 };
-    t->asked = (struct route_log){ .n = 0 };
+    route_log_done(&t->asked);
     editor_restart(&t->editor);
     return go(t, STEP_GATHER);
 }
@@ -735,6 +735,7 @@ static void turn_end(struct flow *f)
     permit_end(t);
     model_answer_done(&t->answer);
     model_answer_done(&t->summary);
+    route_log_done(&t->asked);
     pg_rows_done(&t->no_room);
     pg_rows_done(&t->rows);
     pg_rows_done(&t->claim_rows);
