@@ -174,6 +174,7 @@ static enum flow_rc claim_done(struct flow *f)
 {
     struct turn *t = turn_of(f);
     struct claimed *rq = &t->request;
+    pg_rows_own(&t->claim_rows);
     if (!store_claimed(&t->claim_rows, rq)) {
         t->done = true; /* answered meanwhile, or another process is at it */
         return FLOW_STOP;
