@@ -193,7 +193,8 @@ static enum flow_rc claim_done(struct flow *f)
     editor_init(&t->editor, t);
     if (!rq->sending) return judge(t);
     t->outcome = arena_cstr(&t->arena, rq->outcome);
-    delivery_resume(&t->delivery, t);
+    t->delivery = arena_new(&t->arena, struct delivery);
+    delivery_resume(t->delivery, t);
     return go(t, STEP_DELIVER);
 }
 
@@ -621,8 +622,9 @@ static enum flow_rc settle_failed(struct flow *f)
 static void reply_prepare(struct turn *t)
 {
     t->prepared = true;
-    t->delivery.message = uuid_v7();
-    t->parts = t->reply.n > 0 ? delivery_cut(&t->delivery, t) : STR("[]");
+    t->delivery = arena_new(&t->arena, struct delivery);
+    t->delivery->message = uuid_v7();
+    t->parts = t->reply.n > 0 ? delivery_cut(t->delivery, t) : STR("[]");
 }
 
 static enum flow_rc keep_start(struct flow *f)
@@ -633,7 +635,7 @@ static enum flow_rc keep_start(struct flow *f)
     bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0 || t->reuse.made_at.n;
     const struct reply_row row = {
         .request = t->request.request,
-        .reply = t->delivery.message,
+        .reply = t->delivery->message,
         .conversation = t->request.conversation,
         .attempt = t->request.attempt,
         .query = t->query,
@@ -650,7 +652,7 @@ static enum flow_rc keep_start(struct flow *f)
         .receipt = receipt_make(t),
         .exposures = trial_exposures(t),
         .parts = t->parts,
-        .n_parts = t->delivery.n_parts,
+        .n_parts = t->delivery->n_parts,
     };
     store_keep(t->chat->store, &f->op, &row, &t->rows);
     return FLOW_WAIT;
@@ -711,7 +713,7 @@ static enum flow_rc keep_wait_done(struct flow *f)
 
 static enum flow_rc deliver_start(struct flow *f)
 {
-    flow_call(f, &turn_of(f)->delivery.flow, &delivery_flow);
+    flow_call(f, &turn_of(f)->delivery->flow, &delivery_flow);
     return FLOW_WAIT;
 }
 
