@@ -7,6 +7,7 @@
  */
 #include "channels/web/web_impl.h"
 #include "core/base/clock.h"
+#include "core/base/mem.h"
 
 #define DELTA_QUEUE_MAX   (128 * 1024) /* a reader this far behind gets no more pieces ... */
 #define PARTIAL_QUEUE_MAX 4096         /* ... until it has caught up: then all at once */
@@ -100,10 +101,14 @@ static struct web_stream *stream_of(struct web_socket *s, struct uuid request)
 {
     struct web_stream *free_one = NULL;
     uint64_t now = clock_ms();
-    for (size_t i = 0; i < WEB_STREAMS_MAX; i++) {
+    for (size_t i = 0; i < s->n_streams; i++) {
         struct web_stream *st = &s->streams[i];
         if (uuid_eq(&st->request, &request)) return st;
         if (uuid_is_nil(&st->request) || now - st->at_ms > STREAM_IDLE_MS) free_one = st;
+    }
+    if (!free_one && s->n_streams < WEB_STREAMS_MAX) {
+        s->streams = mem_grow(s->streams, (s->n_streams + 1) * sizeof(*s->streams));
+        free_one = &s->streams[s->n_streams++];
     }
     if (free_one) *free_one = (struct web_stream){ .request = request, .at_ms = now };
     return free_one;
@@ -111,7 +116,7 @@ static struct web_stream *stream_of(struct web_socket *s, struct uuid request)
 
 static void stream_end(struct web_socket *s, struct uuid request)
 {
-    for (size_t i = 0; i < WEB_STREAMS_MAX; i++)
+    for (size_t i = 0; i < s->n_streams; i++)
         if (uuid_eq(&s->streams[i].request, &request)) s->streams[i] = (struct web_stream){ 0 };
 }
 

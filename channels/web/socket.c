@@ -93,6 +93,7 @@ static void on_closed(void *user)
         map_drop(&s->web->people, &p->node);
         free(p);
     }
+    free(s->streams);
     free(s);
 }
 

@@ -69,7 +69,8 @@ struct web_socket {
     struct ws_conn *conn; /* NULL until it is open */
     struct list link;     /* in person->sockets */
     char ip[INET6_ADDRSTRLEN];
-    struct web_stream streams[WEB_STREAMS_MAX];
+    struct web_stream *streams; /* places, at most WEB_STREAMS_MAX: most watch one at a time */
+    size_t n_streams;
     size_t n_jobs;
     double tokens; /* frames it may still send now */
     uint64_t tokens_at_ms;

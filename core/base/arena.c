@@ -1,5 +1,6 @@
 /*
- * arena - bump allocation in blocks, the first ones smaller; nothing is freed before all of it is.
+ * arena - bump allocation in blocks, larger ones the more there is; nothing is freed before all of
+ * it is.
  */
 #include "core/base/arena.h"
 
@@ -8,9 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define ALIGN       _Alignof(max_align_t)
-#define FIRST_BYTES 1024 /* most turns need little: there may be thousands of them at once */
-#define BLOCK_BYTES 4096
+#define ALIGN     _Alignof(max_align_t)
+#define BLOCK_MIN 512 /* most turns need little: there may be thousands of them at once */
+#define BLOCK_MAX 4096
 
 struct arena_block {
     struct arena_block *next;
@@ -27,10 +28,11 @@ static struct arena_block *block_new(size_t cap)
     return b;
 }
 
-static size_t size_next(const struct arena_block *head)
+/* What is left over at the end is a fraction of what is used. */
+static size_t size_next(const struct arena *a)
 {
-    size_t cap = head ? 2 * head->cap : FIRST_BYTES;
-    return cap < BLOCK_BYTES ? cap : BLOCK_BYTES;
+    size_t cap = a->used_bytes / 2 / ALIGN * ALIGN;
+    return cap < BLOCK_MIN ? BLOCK_MIN : cap > BLOCK_MAX ? BLOCK_MAX : cap;
 }
 
 /* A block with room for `n`: the newest, or a new one. */
@@ -40,8 +42,9 @@ static struct arena_block *block_for(struct arena *a, size_t n)
     if (head && head->cap - head->used >= n) return head;
 
     /* A big one gets a block to itself, behind the newest, whose rest stays in use. */
-    bool alone = n > BLOCK_BYTES / 4;
-    struct arena_block *b = block_new(alone ? n : size_next(head));
+    size_t cap = size_next(a);
+    bool alone = n > cap / 4;
+    struct arena_block *b = block_new(alone ? n : cap);
     if (alone && head) {
         b->next = head->next;
         head->next = b;

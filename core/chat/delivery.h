@@ -35,7 +35,7 @@ extern const struct flow_kind delivery_flow;
 
 /*
  * Cut the turn's reply into parts for its channel: once. Returns them as the store wants them:
- * JSON, in the turn's arena. They are sent by flow_call(&t->flow, &t->delivery.flow,
+ * JSON, in the turn's arena. They are sent by flow_call(&t->flow, &t->delivery->flow,
  * &delivery_flow).
  */
 struct str delivery_cut(struct delivery *d, struct turn *t);

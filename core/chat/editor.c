@@ -9,6 +9,15 @@
 #define NOTE_MAX  1024
 #define MORE_MARK " …" /* a sign that more is coming */
 
+/* In the memory of the turn, once there is one; never where answers are shown piece by piece. */
+struct preview {
+    struct editor *editor;
+    struct op send, note; /* on its way; its id being kept */
+    struct outbound out;
+    struct sent sent;
+    struct buf text; /* what is being sent */
+};
+
 static void on_later(struct timer *timer);
 static void on_sent(struct op *op);
 
@@ -22,7 +31,7 @@ static void settle_drop(struct op *op)
 {
     struct editor *e = op->impl;
     e->settle = NULL;
-    op_cancel(&e->send);
+    op_cancel(&e->preview->send);
 }
 
 static const struct op_kind settle_kind = { "editor.settle", settle_drop };
@@ -31,25 +40,23 @@ void editor_init(struct editor *e, struct turn *t)
 {
     const struct channel_type *type = t->channel->type;
     e->turn = t;
-    op_init(&e->send, t->chat->loop, on_sent);
-    op_init(&e->note, t->chat->loop, NULL);
     e->later.fire = on_later;
     e->message = t->request.preview_message;
     e->every_ms = t->request.direct ? type->preview_ms : type->preview_group_ms;
     e->next_ms = clock_ms() + (uint64_t)t->chat->conf.preview_after_ms;
     e->off = !can_edit(e);
-    buf_init(&e->text, type->text_max * 4 + sizeof MORE_MARK);
     buf_init(&e->notice, NOTE_MAX);
 }
 
 void editor_done(struct editor *e)
 {
     if (!e->turn) return;
-    op_cancel(&e->send);
-    op_cancel(&e->note);
     timer_clear(e->turn->chat->loop, &e->later);
-    buf_done(&e->text);
     buf_done(&e->notice);
+    if (!e->preview) return;
+    op_cancel(&e->preview->send);
+    op_cancel(&e->preview->note);
+    buf_done(&e->preview->text);
 }
 
 /* The part of the answer that fits one message. */
@@ -61,6 +68,28 @@ static struct str preview_head(const struct editor *e)
     return str_head(all, utf8_prefix(all, room, type->text_unit));
 }
 
+static void on_noted(struct op *op)
+{
+    (void)op; /* not kept: should we die now, the preview stays behind */
+}
+
+static struct preview *preview_of(struct editor *e)
+{
+    struct turn *t = e->turn;
+    if (e->preview) return e->preview;
+    struct preview *p = e->preview = arena_new(&t->arena, struct preview);
+    p->editor = e;
+    op_init(&p->send, t->chat->loop, on_sent);
+    op_init(&p->note, t->chat->loop, on_noted);
+    buf_init(&p->text, t->channel->type->text_max * 4 + sizeof MORE_MARK);
+    return p;
+}
+
+static bool is_sending(const struct editor *e)
+{
+    return e->preview && op_busy(&e->preview->send);
+}
+
 static void send_preview(struct editor *e)
 {
     struct turn *t = e->turn;
@@ -68,18 +97,19 @@ static void send_preview(struct editor *e)
     bool waits = head.n == 0 && e->notice.n > 0;
     if (head.n == e->shown && !waits) return; /* full: the rest comes with the final parts */
     e->shown = head.n;
-    buf_clear(&e->text);
+    struct preview *p = preview_of(e);
+    buf_clear(&p->text);
     if (waits)
-        buf_add(&e->text, buf_str(&e->notice));
+        buf_add(&p->text, buf_str(&e->notice));
     else
-        buf_addf(&e->text, "%.*s" MORE_MARK, STR_ARG(head));
-    e->out = turn_outbound(t);
-    e->out.text = buf_str(&e->text);
-    e->out.so_far = str_head(e->out.text, head.n);
-    e->out.edits = e->message;
-    e->out.preview = true;
-    e->sent = (struct sent){ .message_id = "" };
-    t->channel->type->send(t->channel, &e->send, &e->out, &e->sent);
+        buf_addf(&p->text, "%.*s" MORE_MARK, STR_ARG(head));
+    p->out = turn_outbound(t);
+    p->out.text = buf_str(&p->text);
+    p->out.so_far = str_head(p->out.text, head.n);
+    p->out.edits = e->message;
+    p->out.preview = true;
+    p->sent = (struct sent){ .message_id = "" };
+    t->channel->type->send(t->channel, &p->send, &p->out, &p->sent);
 }
 
 /* Switched off while it was growing: the whole answer takes the place of what stands there. */
@@ -94,20 +124,15 @@ static void on_later(struct timer *timer)
     if (e->notice.n || is_streamed(e)) send_preview(e);
 }
 
-static void on_noted(struct op *op)
-{
-    (void)op; /* not kept: should we die now, the preview stays behind */
-}
-
 static void on_sent(struct op *op)
 {
-    struct editor *e = container_of(op, struct editor, send);
+    struct preview *p = container_of(op, struct preview, send);
+    struct editor *e = p->editor;
     struct turn *t = e->turn;
     e->next_ms = clock_ms() + (uint64_t)e->every_ms;
-    if (op->err.kind == ERR_NONE && !e->message.n && e->sent.message_id[0]) {
-        e->message = arena_dup(&t->arena, str_of(e->sent.message_id));
-        op_init(&e->note, t->chat->loop, on_noted);
-        store_preview(t->chat->store, &e->note, t->request.request, t->request.attempt, e->message);
+    if (op->err.kind == ERR_NONE && !e->message.n && p->sent.message_id[0]) {
+        e->message = arena_dup(&t->arena, str_of(p->sent.message_id));
+        store_preview(t->chat->store, &p->note, t->request.request, t->request.attempt, e->message);
     } else if (op->err.kind == ERR_LIMIT) {
         /* They complain: from now on at half the pace, and the final text keeps its place in the
          * budget. */
@@ -129,7 +154,7 @@ static void on_sent(struct op *op)
 static void preview(struct editor *e)
 {
     struct turn *t = e->turn;
-    if (e->off || op_busy(&e->send) || timer_armed(&e->later)) return;
+    if (e->off || is_sending(e) || timer_armed(&e->later)) return;
     uint64_t now = clock_ms();
     if (now >= e->next_ms)
         send_preview(e);
@@ -174,7 +199,7 @@ bool editor_settle(struct editor *e, struct op *op)
 {
     timer_clear(e->turn->chat->loop, &e->later);
     e->off = true;
-    if (!op_busy(&e->send)) return false;
+    if (!is_sending(e)) return false;
     e->settle = op;
     op_begin(op, &settle_kind, e, SETTLE_MS);
     return true;

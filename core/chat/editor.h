@@ -10,13 +10,10 @@ struct turn;
 
 struct editor {
     struct turn *turn;
-    struct op send, note; /* the preview on its way; its id being kept */
-    struct op *settle;    /* who waits for `send` to come back */
+    struct preview *preview; /* the one that was sent last; NULL: none was */
+    struct op *settle;       /* who waits for it to come back */
     struct timer later;
-    struct outbound out;
-    struct sent sent;
     struct str message; /* the platform's id of the preview; "" = none was shown */
-    struct buf text;    /* what is being sent */
     struct buf notice;  /* stands there until the answer begins */
     uint64_t next_ms;   /* not before */
     int64_t every_ms;

@@ -125,6 +125,13 @@ bool permit_restore(struct turn *t, struct str saved, const struct model_call **
 
 /* ---- the answer ---- */
 
+/* In the memory of the turn. */
+struct permit_closing {
+    struct op op;
+    struct outbound question;
+    struct sent sent;
+};
+
 enum flow_rc permit_run(struct turn *t, struct str args)
 {
     struct str which = args, word = str_cut(&which, ' ');
@@ -152,20 +159,21 @@ static void close_question(struct turn *t, const char *mark)
 {
     const struct pg_rows *rows = &t->rows;
     const struct channel_type *type = t->channel->type;
-    struct permit *p = &t->permit;
     struct str message = pg_rows_str(rows, 0, 7), text = pg_rows_str(rows, 0, 8);
-    if (!message.n || op_busy(&p->closing)) return;
+    struct permit_closing *c = t->permit.closing;
+    if (!message.n || (c && op_busy(&c->op))) return;
     struct str marked = arena_printf(&t->arena, "%.*s\n\n_(%s)_", STR_ARG(text), mark);
     bool fits = utf8_length(marked, type->text_unit) <= type->text_max;
-    p->question = turn_outbound(t);
-    p->question.request = pg_rows_uuid(rows, 0, 6);
-    p->question.edits = arena_dup(&t->arena, message);
-    p->question.text = fits ? marked : arena_dup(&t->arena, text);
-    p->question.notice = true;
+    c = t->permit.closing = arena_new(&t->arena, struct permit_closing);
+    c->question = turn_outbound(t);
+    c->question.request = pg_rows_uuid(rows, 0, 6);
+    c->question.edits = arena_dup(&t->arena, message);
+    c->question.text = fits ? marked : arena_dup(&t->arena, text);
+    c->question.notice = true;
     /* It is no answer to what was said just now. */
-    p->question.reply_to = p->question.ticket = STR_NONE;
-    op_init(&p->closing, t->chat->loop, on_closed);
-    type->send(t->channel, &p->closing, &p->question, &p->closed);
+    c->question.reply_to = c->question.ticket = STR_NONE;
+    op_init(&c->op, t->chat->loop, on_closed);
+    type->send(t->channel, &c->op, &c->question, &c->sent);
 }
 
 /* A second press, or one that came after the typed word, does nothing. */
@@ -204,5 +212,5 @@ enum flow_rc permit_done(struct turn *t)
 
 void permit_end(struct turn *t)
 {
-    if (op_busy(&t->permit.closing)) op_cancel(&t->permit.closing);
+    if (t->permit.closing) op_cancel(&t->permit.closing->op);
 }

@@ -231,7 +231,7 @@ static enum flow_rc ask_start(struct flow *f)
     asker.ctx = w;
     model_answer_done(&w->answer);
     w->answer = (struct model_answer){ .tries = 0 };
-    w->log = (struct route_log){ .n = 0 };
+    route_log_done(&w->log);
     w->text_before = t->answer.text.n;
     route_ask(t->models, turn_route(t), &f->op, &asker, &w->answer, &w->log);
     return FLOW_WAIT;
@@ -251,13 +251,12 @@ static struct route_try *line_of(struct route_log *all, const struct route_try *
     for (size_t i = 0; i < all->n && ended; i++)
         if (is_like(&all->v[i], t)) return &all->v[i];
     if (all->n == ROUTE_LINES_MAX) return NULL;
-    struct route_try *line = &all->v[all->n++];
-    *line = (struct route_try){ .model = t->model,
-                                .why = t->why,
-                                .rested = t->rested,
-                                .hedge = t->hedge,
-                                .lost = t->lost,
-                                .usage = { .known = true } };
+    struct route_try *line = route_log_add(all, t->model);
+    line->why = t->why;
+    line->rested = t->rested;
+    line->hedge = t->hedge;
+    line->lost = t->lost;
+    line->usage.known = true;
     return line;
 }
 
@@ -495,6 +494,7 @@ static void toolwork_end(struct flow *f)
     struct toolwork *w = of_flow(f);
     struct op *op = w->op;
     model_answer_done(&w->answer);
+    route_log_done(&w->log);
     tool_answer_done(&w->result);
     pg_rows_done(&w->rows);
     if (op && f->err.kind == ERR_NONE)

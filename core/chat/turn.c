@@ -174,6 +174,7 @@ static enum flow_rc claim_done(struct flow *f)
 {
     struct turn *t = turn_of(f);
     struct claimed *rq = &t->request;
+    pg_rows_own(&t->claim_rows);
     if (!store_claimed(&t->claim_rows, rq)) {
         t->done = true; /* answered meanwhile, or another process is at it */
         return FLOW_STOP;
@@ -192,7 +193,8 @@ static enum flow_rc claim_done(struct flow *f)
     editor_init(&t->editor, t);
     if (!rq->sending) return judge(t);
     t->outcome = arena_cstr(&t->arena, rq->outcome);
-    delivery_resume(&t->delivery, t);
+    t->delivery = arena_new(&t->arena, struct delivery);
+    delivery_resume(t->delivery, t);
     return go(t, STEP_DELIVER);
 }
 
@@ -520,7 +522,7 @@ static enum flow_rc ask_anew(struct turn *t)
     t->stop = TURN_GOES_ON;
     model_answer_done(&t->answer);
     t->answer = (struct model_answer){ .tries = 0 };
-    t->asked = (struct route_log){ .n = 0 };
+    route_log_done(&t->asked);
     editor_restart(&t->editor);
     return go(t, STEP_GATHER);
 }
@@ -620,8 +622,9 @@ static enum flow_rc settle_failed(struct flow *f)
 static void reply_prepare(struct turn *t)
 {
     t->prepared = true;
-    t->delivery.message = uuid_v7();
-    t->parts = t->reply.n > 0 ? delivery_cut(&t->delivery, t) : STR("[]");
+    t->delivery = arena_new(&t->arena, struct delivery);
+    t->delivery->message = uuid_v7();
+    t->parts = t->reply.n > 0 ? delivery_cut(t->delivery, t) : STR("[]");
 }
 
 static enum flow_rc keep_start(struct flow *f)
@@ -632,7 +635,7 @@ static enum flow_rc keep_start(struct flow *f)
     bool counted = usage->prompt_tokens > 0 || usage->completion_tokens > 0 || t->reuse.made_at.n;
     const struct reply_row row = {
         .request = t->request.request,
-        .reply = t->delivery.message,
+        .reply = t->delivery->message,
         .conversation = t->request.conversation,
         .attempt = t->request.attempt,
         .query = t->query,
@@ -649,7 +652,7 @@ static enum flow_rc keep_start(struct flow *f)
         .receipt = receipt_make(t),
         .exposures = trial_exposures(t),
         .parts = t->parts,
-        .n_parts = t->delivery.n_parts,
+        .n_parts = t->delivery->n_parts,
     };
     store_keep(t->chat->store, &f->op, &row, &t->rows);
     return FLOW_WAIT;
@@ -710,7 +713,7 @@ static enum flow_rc keep_wait_done(struct flow *f)
 
 static enum flow_rc deliver_start(struct flow *f)
 {
-    flow_call(f, &turn_of(f)->delivery.flow, &delivery_flow);
+    flow_call(f, &turn_of(f)->delivery->flow, &delivery_flow);
     return FLOW_WAIT;
 }
 
@@ -735,6 +738,7 @@ static void turn_end(struct flow *f)
     permit_end(t);
     model_answer_done(&t->answer);
     model_answer_done(&t->summary);
+    route_log_done(&t->asked);
     pg_rows_done(&t->no_room);
     pg_rows_done(&t->rows);
     pg_rows_done(&t->claim_rows);

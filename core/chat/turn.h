@@ -80,9 +80,7 @@ struct turn {
         bool yes;
         bool pressed;      /* it came by a button */
         struct uuid asked; /* the request whose question it is about; nil = the open one */
-        struct op closing; /* the buttons go */
-        struct outbound question;
-        struct sent closed;
+        struct permit_closing *closing; /* the buttons go; NULL = there are none */
     } permit;
     uint64_t asked_ms;
     struct bill_line {
@@ -112,7 +110,7 @@ struct turn {
     int message_count; /* of the conversation, after keep */
 
     struct editor editor;
-    struct delivery delivery;
+    struct delivery *delivery; /* NULL: there is no reply yet */
     enum turn_stop stop;
     unsigned missed_renewals;
     bool done; /* the request is finished, or not ours */

@@ -118,6 +118,7 @@ void experiment_pick(const struct experiment_set *set, const struct flags *f,
 {
     *ret = (struct experiment_uses){ .n = 0 };
     if (!set || !set->n) return;
+    ret->v = arena_new_array(a, struct experiment_use, set->n);
     struct json *kept = NULL;
     if (who->kept.n) json_parse(who->kept, &kept, NULL);
     for (size_t i = 0; i < set->n; i++) {

@@ -68,7 +68,7 @@ struct experiment_uses {
         const char *experiment, *variant;
         bool person; /* the unit is the person */
         bool fresh;  /* they did not have it yet */
-    } v[EXPERIMENTS_MAX];
+    } * v;
     size_t n;
     struct flag_layer layer; /* what the variants set */
 };

@@ -133,7 +133,7 @@ struct racer {
     struct model_answer *answer;
     struct op op;
     uint64_t began_ms;
-    struct route_try *line;
+    size_t line; /* of the log */
 };
 
 struct race {
@@ -151,6 +151,11 @@ static struct racer *other_of(struct racer *r)
 {
     struct race *race = r->race;
     return r == &race->first ? &race->second : &race->first;
+}
+
+static struct route_try *line_of(const struct racer *r)
+{
+    return &r->race->plan.log->v[r->line];
 }
 
 static void race_free(struct race *race)
@@ -178,12 +183,12 @@ static void racer_ask(struct racer *r, const struct model *m, struct model_answe
 /* Its line stands before the winner's, which is the last one. */
 static void line_last(struct racer *winner)
 {
-    struct route_log *log = winner->race->plan.log;
-    struct route_try *last = &log->v[log->n - 1], line = *winner->line;
     struct racer *loser = other_of(winner);
-    if (winner->line == last) return;
-    *winner->line = *last;
-    *last = line;
+    size_t last = loser->line;
+    if (winner->line > last) return;
+    struct route_try line = *line_of(winner);
+    *line_of(winner) = *line_of(loser);
+    *line_of(loser) = line;
     loser->line = winner->line;
     winner->line = last;
 }
@@ -218,13 +223,14 @@ static void lose(struct racer *r)
     uint32_t ms = (uint32_t)(clock_ms() - r->began_ms);
     op_cancel(&r->op);
     hedge_saw(r->race->models, r->model, ms);
-    *r->line = (struct route_try){ .model = r->model,
-                                   .why = ERR_INIT,
-                                   .hedge = r->line->hedge,
-                                   .lost = true,
-                                   .ms = ms,
-                                   .tries = 1,
-                                   .usage = { .prompt_tokens = tokens_of_ask(r->ask) } };
+    struct route_try *line = line_of(r);
+    *line = (struct route_try){ .model = r->model,
+                                .why = ERR_INIT,
+                                .hedge = line->hedge,
+                                .lost = true,
+                                .ms = ms,
+                                .tries = 1,
+                                .usage = { .prompt_tokens = tokens_of_ask(r->ask) } };
 }
 
 /* While the other one has not begun either: that one is left. */
@@ -236,10 +242,11 @@ static void drop_out(struct racer *r)
              r->model->name, other_of(r)->model->name, err_rule(why->kind)->name,
              log_quote(str_of(why->msg)));
     health_failed(r->race->models, r->model, why);
-    r->line->why = *why;
-    r->line->ms = (uint32_t)(clock_ms() - r->began_ms);
-    r->line->tries = a->tries;
-    r->line->usage = a->usage;
+    struct route_try *line = line_of(r);
+    line->why = *why;
+    line->ms = (uint32_t)(clock_ms() - r->began_ms);
+    line->tries = a->tries;
+    line->usage = a->usage;
     win(other_of(r));
 }
 
@@ -320,9 +327,9 @@ static void ask_second(struct race *race)
     *race->plan.next = next;
     log_info("model", "slow to begin, asking a second one", "model=%s second=%s ms=%u",
              race->first.model->name, m->name, (unsigned)(clock_ms() - race->first.began_ms));
-    race->first.line = &log->v[log->n - 1];
-    race->second.line = &log->v[log->n++];
-    *race->second.line = (struct route_try){ .model = m, .why = ERR_INIT, .hedge = true };
+    race->first.line = log->n - 1;
+    race->second.line = log->n;
+    route_log_add(log, m)->hedge = true;
     racer_ask(&race->second, m, &race->second_answer);
 }
 

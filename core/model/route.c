@@ -52,13 +52,6 @@ static struct route_try *last_try(struct routing *r)
     return &r->log->v[r->log->n - 1];
 }
 
-static struct route_try *add_try(struct routing *r, const struct model *m)
-{
-    struct route_try *t = &r->log->v[r->log->n++];
-    *t = (struct route_try){ .model = m, .why = ERR_INIT };
-    return t;
-}
-
 static struct str so_far(const struct routing *r)
 {
     return r->log->continued ? buf_str(&r->answer->text) : STR_NONE;
@@ -146,7 +139,7 @@ static enum flow_rc pick_start(struct flow *f)
         const struct model *m = r->route->v[r->next];
         uint32_t rest_ms = r->resting ? 0 : health_rest_ms(r->models, m);
         if (rest_ms == 0) return FLOW_NEXT;
-        struct route_try *t = add_try(r, m);
+        struct route_try *t = route_log_add(r->log, m);
         t->rested = true;
         err_set(&t->why, ERR_IO, "it failed a moment ago and rests");
         t->why.retry_after_ms = rest_ms;
@@ -217,7 +210,7 @@ static enum flow_rc gate_done(struct flow *f)
 static enum flow_rc gate_failed(struct flow *f)
 {
     struct routing *r = of_flow(f);
-    add_try(r, r->route->v[r->next++]);
+    route_log_add(r->log, r->route->v[r->next++]);
     r->try_began_ms = clock_ms();
     static const struct model_answer none;
     return try_failed(r, &none, &f->op.err);
@@ -261,7 +254,7 @@ static enum flow_rc ask_start(struct flow *f)
     struct routing *r = of_flow(f);
     const struct model *m = r->route->v[r->next++];
     struct model_answer *into = r->log->continued ? &r->rest : r->answer;
-    add_try(r, m);
+    route_log_add(r->log, m);
     r->try_began_ms = clock_ms();
     model_answer_done(into);
     *into = (struct model_answer){ .tries = 0 };
@@ -423,6 +416,20 @@ void route_ask(struct models *models, const struct route *route, struct op *op,
                            .began_ms = clock_ms() };
     op_begin(op, &route_kind, r, longest_ms);
     flow_start(&r->flow, &routing_kind, op->loop, NULL);
+}
+
+struct route_try *route_log_add(struct route_log *log, const struct model *m)
+{
+    log->v = mem_grow(log->v, (log->n + 1) * sizeof(*log->v));
+    struct route_try *t = &log->v[log->n++];
+    *t = (struct route_try){ .model = m, .why = ERR_INIT };
+    return t;
+}
+
+void route_log_done(struct route_log *log)
+{
+    free(log->v);
+    *log = (struct route_log){ .n = 0 };
 }
 
 void model_usage_add(struct model_usage *to, const struct model_usage *u)

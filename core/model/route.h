@@ -57,11 +57,15 @@ struct route_log {
         unsigned tries, rounds; /* rounds: questions, where tools are called in between */
         size_t bytes;           /* of text */
         struct model_usage usage;
-    } v[ROUTE_LINES_MAX];
+    } * v; /* at most ROUTE_LINES_MAX: few questions have more than one */
     size_t n;
     bool replaced, continued; /* half an answer */
     bool no_money;            /* another model was not asked, for the asker had no money for it */
 };
+
+/* One more line; log->n < ROUTE_LINES_MAX. Those before it may move. */
+struct route_try *route_log_add(struct route_log *log, const struct model *m);
+void route_log_done(struct route_log *log); /* it is empty, and can be used again */
 
 /* Whether it is paid for: who refused, or never began, took no money. */
 bool route_try_paid(const struct route_try *t);
@@ -99,8 +103,8 @@ void model_usage_add(struct model_usage *to, const struct model_usage *u);
  * over to the next, if there is money for it. The last resort is asked even if it rests.
  * asker      copied
  * ret        as model_ask; of the whole answer
- * ret_log    zero-initialised by the caller, alive until the op ends; its last line answered, or
- *            failed as the op does
+ * ret_log    zero-initialised by the caller, alive until the op ends, freed with route_log_done;
+ *            its last line answered, or failed as the op does
  */
 void route_ask(struct models *models, const struct route *route, struct op *op,
                const struct route_asker *asker, struct model_answer *ret,

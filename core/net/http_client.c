@@ -23,11 +23,10 @@
 #define ERROR_BODY_MAX (64 * 1024)
 #define HEAD_MAX       (32 * 1024) /* of headers that are kept; what comes then is left out */
 #define PIECE_MAX      (64 * 1024 * 1024) /* curl reads at most some MB at a time */
-#define PIECE_KEPT     (64 * 1024)        /* memory a spare transfer may hold on to */
 #define HEADERS_MAX    (64 * 1024)
 #define SPARE_MAX      64
 #define READ_BYTES     16384L /* curl's buffer for reading, of a transfer under way */
-#define STREAM_BYTES   2048L  /* the same where pieces come as they are written: a few events */
+#define STREAM_BYTES   1024L  /* the same where pieces come as they are written; its least */
 #define STREAMS_A_CONN 1000L  /* curl's default of 100 opened 401 connections for 500 requests */
 
 struct http_client {
@@ -151,8 +150,7 @@ static void transfer_release(struct transfer *t)
     t->op = NULL;
     t->rq = NULL;
     t->reply = NULL;
-    buf_clear(&t->piece);
-    if (t->piece.cap > PIECE_KEPT) buf_done(&t->piece);
+    buf_done(&t->piece);
     list_push(&c->spare, &t->link);
     c->n_spare++;
 }
@@ -373,7 +371,7 @@ static void transfer_deliver(struct transfer *t)
     t->delivering = true;
     enum err_kind kind = t->rq->on_data(t->rq->ctx, buf_str(&t->piece), &why);
     t->delivering = false;
-    buf_clear(&t->piece);
+    buf_done(&t->piece); /* the next one may be long in coming */
     if (!t->op) {
         transfer_release(t);
     } else if (kind != ERR_NONE) {

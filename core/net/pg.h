@@ -103,6 +103,12 @@ struct pg_rows {
     int64_t n_affected; /* of INSERT/UPDATE/DELETE without RETURNING */
 };
 void pg_rows_done(struct pg_rows *r);
+/*
+ * For who keeps few rows for long: a copy of just these, in place of the shared result, which takes
+ * some 4 KB at least and as long as anybody has a row of it. Strings that were taken before are
+ * gone. No-op without rows.
+ */
+void pg_rows_own(struct pg_rows *r);
 bool pg_rows_null(const struct pg_rows *r, int row, int col);
 struct str pg_rows_str(const struct pg_rows *r, int row, int col); /* "" for NULL */
 int64_t pg_rows_i64(const struct pg_rows *r, int row, int col);    /* 0 for NULL */

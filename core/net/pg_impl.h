@@ -115,7 +115,9 @@ void pg_element_put(char *to, const struct pg_value *v);
 
 struct pg_result {
     unsigned refs;
-    PGresult *pq;
+    PGresult *pq;        /* NULL: the values are here, one row after the other */
+    int n_columns;       /* of values */
+    struct str values[]; /* p NULL = NULL; their bytes are behind them, each with a NUL */
 };
 struct pg_result *pg_result_new(PGresult *take_pq); /* one reference */
 void pg_result_drop(struct pg_result *r);           /* NULL is fine */

@@ -5,12 +5,20 @@
 
 #include <assert.h>
 
-static const PGresult *cell(const struct pg_rows *r, int row, int col)
+static int columns(const struct pg_result *result)
 {
-    (void)row;
-    (void)col; /* looked at by the assert only */
-    assert(row >= 0 && row < r->n && col >= 0 && col < PQnfields(r->result->pq));
-    return r->result->pq;
+    return result->pq ? PQnfields(result->pq) : result->n_columns;
+}
+
+/* p NULL: it is NULL. */
+static struct str value(const struct pg_rows *r, int row, int col)
+{
+    const struct pg_result *result = r->result;
+    assert(row >= 0 && row < r->n && col >= 0 && col < columns(result));
+    row += r->first;
+    if (!result->pq) return result->values[row * result->n_columns + col];
+    if (PQgetisnull(result->pq, row, col)) return (struct str){ NULL, 0 };
+    return str_from(PQgetvalue(result->pq, row, col), (size_t)PQgetlength(result->pq, row, col));
 }
 
 struct pg_result *pg_result_new(PGresult *take_pq)
@@ -24,7 +32,7 @@ struct pg_result *pg_result_new(PGresult *take_pq)
 void pg_result_drop(struct pg_result *r)
 {
     if (!r || --r->refs > 0) return;
-    PQclear(r->pq);
+    PQclear(r->pq); /* NULL is fine */
     free(r);
 }
 
@@ -44,16 +52,35 @@ void pg_rows_done(struct pg_rows *r)
     *r = (struct pg_rows){ 0 };
 }
 
+void pg_rows_own(struct pg_rows *r)
+{
+    if (r->n == 0) return;
+    int n_columns = columns(r->result), n = r->n * n_columns;
+    size_t bytes = sizeof(struct pg_result) + (size_t)n * sizeof(struct str);
+    for (int i = 0; i < n; i++) bytes += value(r, i / n_columns, i % n_columns).n + 1;
+    struct pg_result *own = mem_alloc(bytes);
+    *own = (struct pg_result){ .refs = 1, .n_columns = n_columns };
+    char *to = (char *)&own->values[n];
+    for (int i = 0; i < n; i++) {
+        struct str s = value(r, i / n_columns, i % n_columns);
+        if (!s.p) continue;
+        own->values[i] = str_from(memcpy(to, s.p, s.n), s.n);
+        to += s.n + 1;
+    }
+    pg_result_drop(r->result);
+    r->result = own;
+    r->first = 0;
+}
+
 bool pg_rows_null(const struct pg_rows *r, int row, int col)
 {
-    return PQgetisnull(cell(r, row, col), r->first + row, col);
+    return !value(r, row, col).p;
 }
 
 struct str pg_rows_str(const struct pg_rows *r, int row, int col)
 {
-    const PGresult *pq = cell(r, row, col);
-    return str_from(PQgetvalue(pq, r->first + row, col),
-                    (size_t)PQgetlength(pq, r->first + row, col));
+    struct str s = value(r, row, col);
+    return s.p ? s : STR_NONE;
 }
 
 int64_t pg_rows_i64(const struct pg_rows *r, int row, int col)

@@ -17,7 +17,7 @@ static enum err_kind event_end(struct sse *s, struct err *why)
     enum err_kind kind = ERR_NONE;
     if (s->has_data) kind = s->on_event(s->ctx, buf_str(&s->event), buf_str(&s->data), why);
     s->has_data = false;
-    buf_clear(&s->data);
+    buf_done(&s->data); /* the next one may be long in coming, and this one was perhaps large */
     buf_clear(&s->event);
     return kind;
 }

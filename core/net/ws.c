@@ -14,7 +14,8 @@
 #include <sys/socket.h>
 
 #define CLOSE_WAIT_MS 5000
-#define RX_BYTES      1024 /* of a frame at a time; each connection keeps as many */
+#define RX_BYTES      512   /* of a frame at a time; each connection keeps as many */
+#define TX_BYTES      65536 /* to the socket at a time; else libwebsockets takes RX_BYTES */
 #define KEEP_BODY     4096
 
 struct ws_server {
@@ -261,7 +262,10 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 }
 
 static const struct lws_protocols protocols[] = {
-    { .name = "parley", .callback = on_lws, .rx_buffer_size = RX_BYTES },
+    { .name = "parley",
+      .callback = on_lws,
+      .rx_buffer_size = RX_BYTES,
+      .tx_packet_size = TX_BYTES },
     { .name = NULL },
 };
 

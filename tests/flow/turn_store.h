@@ -208,6 +208,15 @@ void pg_rows_done(struct pg_rows *r)
     free(r->result);
     *r = (struct pg_rows){ .n = 0 };
 }
+/* What was taken out of the rows before must not be used. */
+void pg_rows_own(struct pg_rows *r)
+{
+    if (!r->n) return;
+    struct pg_result *own = mem_grow(NULL, sizeof *own);
+    *own = *r->result;
+    free(r->result);
+    r->result = own;
+}
 bool pg_rows_null(const struct pg_rows *r, int row, int col)
 {
     return !r && row && col;

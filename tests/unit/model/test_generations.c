@@ -59,6 +59,7 @@ static void teardown(void)
     for (int i = 0; i < ASKERS_MAX; i++) {
         op_cancel(&askers[i].op);
         model_answer_done(&askers[i].answer);
+        route_log_done(&askers[i].log);
     }
     models_close(models);
     conf_close(doc);
@@ -167,7 +168,7 @@ static void ask(int i, const char *name)
                                        .person = STR("p") };
     model_answer_done(&a->answer);
     a->answer = (struct model_answer){ .tries = 0 };
-    a->log = (struct route_log){ .n = 0 };
+    route_log_done(&a->log);
     a->n_done = 0;
     route_ask(models, routes_find(models, str_of(name)), &a->op, &asker, &a->answer, &a->log);
 }

@@ -62,6 +62,31 @@ Test(pg, nulls_of_every_type)
     pg_rows_done(&c.rows);
 }
 
+Test(pg, rows_of_ones_own)
+{
+    static const struct pg_stmt rows = {
+        "rows", "SELECT i, CASE WHEN i = 2 THEN NULL ELSE repeat('a', i::int) END, ''"
+                " FROM generate_series(1, $1) i"
+    };
+    struct call c = { .values = { pg_int(3) } };
+
+    cr_assert_eq(call(&c, &rows, 1), ERR_NONE, "%s", c.op.err.msg);
+    for (int i = 0; i < 2; i++) { /* also of those that are one's own already */
+        pg_rows_own(&c.rows);
+        cr_assert_eq(c.rows.n, 3);
+        cr_expect_eq(pg_rows_i64(&c.rows, 1, 0), 2);
+        cr_expect(pg_rows_null(&c.rows, 1, 1));
+        cr_expect(str_eq(pg_rows_str(&c.rows, 1, 1), STR_NONE));
+        cr_expect_eq(pg_rows_i64(&c.rows, 2, 0), 3);
+        cr_expect_str_eq(pg_rows_str(&c.rows, 2, 1).p, "aaa");
+        cr_expect_not(pg_rows_null(&c.rows, 2, 2));
+        cr_expect_eq(pg_rows_str(&c.rows, 2, 2).n, 0);
+    }
+    pg_rows_done(&c.rows);
+    pg_rows_own(&c.rows);
+    cr_expect_eq(c.rows.n, 0);
+}
+
 Test(pg, text_is_read_as_what_the_statement_says)
 {
     static const struct pg_stmt cast = { "cast", "SELECT extract(epoch FROM $1::timestamptz)::int8,"

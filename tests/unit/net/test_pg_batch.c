@@ -119,6 +119,23 @@ Test(pg_batch, each_gets_its_rows)
     for (int i = N - 1; i >= 0; i--) pg_rows_done(&calls[i].rows);
 }
 
+Test(pg_batch, a_copy_of_ones_rows_outlives_the_group)
+{
+    enum { N = 9 };
+    struct call calls[N] = { 0 };
+
+    for (int i = 0; i < N; i++) add(&calls[i], 100 + i, i % 3);
+    run_calls(N);
+    for (int i = 0; i < N; i += 2) pg_rows_own(&calls[i].rows);
+    for (int i = 1; i < N; i += 2) pg_rows_done(&calls[i].rows);
+    for (int i = 0; i < N; i += 2) {
+        cr_expect_eq(calls[i].rows.n, i % 3);
+        for (int row = 0; row < calls[i].rows.n; row++)
+            cr_expect_eq(pg_rows_i64(&calls[i].rows, row, 2), 100 + i);
+    }
+    calls_done(calls, N);
+}
+
 Test(pg_batch, a_bad_row_hurts_only_itself)
 {
     enum { N = 30 };
