@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -17,8 +18,8 @@ import admin
 import discord_stub
 import flags
 import streams
-from machine import (FOLDER, GATEWAY_CORE, OTHER_CORE, PARLEY, ROOT, cpu_seconds, family_cpu, free_port, rss_mb, server_urls,
-                     servers)
+from machine import (FOLDER, GATEWAY_CORE, OTHER_CORE, PARLEY, ROOT, cpu_seconds, family_cpu, free_port, on_core, rss_mb,
+                     server_urls, servers)
 
 LOAD = ROOT / "build/release/parley_load"
 SECRET = "bench-secret"
@@ -136,6 +137,20 @@ channels = ( {{ name = "bench"; {channel} }} );
         result["cpu_ms"] = {name: s * 1000 / max(1, result["messages"]) for name, s in result["cpu_s"].items()}
         return result
 
+    def tool(self, *args):
+        program = next(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))
+        done = subprocess.run([program, "-n", "-M", "prepared", *map(str, args), self.pg_url], text=True, capture_output=True)
+        if done.returncode:
+            sys.exit(f"pgbench failed: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def commits_ms(self, rate, seconds):
+        """Of a commit alone, at this rate on the others' core: from the first to the last, in order."""
+        with tempfile.TemporaryDirectory() as folder, on_core(OTHER_CORE):
+            self.tool("-c", 1, "-R", rate, "-T", seconds, "-l", "--log-prefix", f"{folder}/log", "-f", ROOT / "tests/bench/commit.sql")
+            lines = [line.split() for file in Path(folder).iterdir() for line in file.read_text().splitlines()]
+        return sorted((int(line[2]) - int(line[6])) / 1000 for line in lines)  # without what it began too late
+
     def pgbench(self, seconds):
         self.psql("""
             INSERT INTO users (id) SELECT ('00000000000070008000' || lpad(p::text, 12, '0'))::uuid FROM generate_series(1, 64) p
@@ -143,14 +158,9 @@ channels = ( {{ name = "bench"; {channel} }} );
             INSERT INTO conversations (id, user_id, channel_type, channel, place_channel)
                 SELECT id, id, 'telegram', 'pgbench', id::text FROM users WHERE id < '00000000-0000-7000-8000-000000000065'
                 ON CONFLICT DO NOTHING""")
-        tool = next(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))
-        done = subprocess.run([tool, "-n", "-M", "prepared", "-c", "16", "-j", "2", "-T", str(seconds), "-D",
-                               f"ms={int(time.time() * 1000)}", "-f", ROOT / "tests/bench/message.sql", self.pg_url], text=True,
-                              capture_output=True)
-        rate = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
-        if not rate:
-            sys.exit(f"pgbench failed: {done.stdout}{done.stderr}")
-        return float(rate[1])
+        said = self.tool("-c", 16, "-j", 2, "-T", seconds, "-D", f"ms={int(time.time() * 1000)}",
+                         "-f", ROOT / "tests/bench/message.sql")
+        return float(re.search(r"^tps = ([\d.]+)", said, re.M)[1])
 
 
 def discord(bench):

@@ -1,4 +1,5 @@
 """What the parts of scripts/bench share: which core is whose, and what processes use."""
+import contextlib
 import os
 import re
 import socket
@@ -17,6 +18,16 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def on_core(core):
+    """This process, and those that it starts."""
+    os.sched_setaffinity(0, {int(core)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, CORES)
 
 
 def servers(action):

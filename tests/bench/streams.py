@@ -3,6 +3,7 @@ from machine import ROOT
 
 LOAD = ROOT / "build/release/parley_streams"
 RATE, DELTAS = 30, 60  # a second; of one answer
+PAUSE = 0.1  # of the load, after an answer
 LEVELS = (10, 100, 1000)
 MANY, MANY_DELTAS, MANY_RATE, MANY_RAMP = 10_000, 14, 0.75, 10  # memory: all of them at once, for some seconds
 SATURATING = 500  # streams whose next piece comes as soon as the last one has arrived
@@ -30,7 +31,8 @@ def measure(bench, seconds):
     configure(bench)
     result = {"levels": {}}
     for n in LEVELS:
-        result["levels"][n] = {"direct": direct(bench, n, 2), "gateway": through(bench, n, max(3, seconds * 6 // 10))}
+        result["levels"][n] = {"direct": direct(bench, n, 2), "gateway": through(bench, n, max(3, seconds * 6 // 10)),
+                               "commits_ms": bench.commits_ms(n / (DELTAS / RATE + PAUSE), 5)}
     direct_full = bench.load_start(LOAD, bench.stub_port, 0, SATURATING, DELTAS, 0, 2, 1)
     result["direct_full"] = bench.load_run(direct_full, {"load": direct_full.pid})
     result["full"] = through(bench, SATURATING, max(3, seconds // 2), rate=0, ramp=1)
@@ -50,6 +52,9 @@ def level_rows(n, level):
             a, b = straight[f"{key}_{p}_ms"], ours[f"{key}_{p}_ms"]
             yield (f"{n} streams: {name} {p}, directly / through / later by",
                    f"{a:.2f} / {b:.2f} / {b - a:.2f} ms ({b / a:.3f}×)")
+    commits = level["commits_ms"]
+    yield (f"{n} streams: a commit of PostgreSQL alone, as often, p50 / p99",
+           f"{commits[len(commits) // 2]:.2f} / {commits[len(commits) * 99 // 100]:.2f} ms")
     yield (f"{n} streams: a delta is under way p50 / p99, directly, through",
            f"{straight['late_p50_ms']:.2f} / {straight['late_p99_ms']:.2f}, {ours['late_p50_ms']:.2f} / {ours['late_p99_ms']:.2f} ms")
     yield f"{n} streams: CPU of the gateway a delta", f"{ours['cpu_us_a_delta']:.1f} µs"
