@@ -198,11 +198,14 @@ END
 $$;
 
 -- A GIN index keeps what is new in a list, and whoever makes that too long puts it in its place: some hundred milliseconds in
--- the middle of an answer's commit. So somebody else does it before, every second; one of all processes.
-CREATE FUNCTION search_catch_up() RETURNS void LANGUAGE plpgsql AS $$
+-- the middle of an answer's commit. So somebody else does it before, every second; one of all processes. It is for the index's
+-- owner to do: who migrates, and need not be who serves.
+CREATE FUNCTION search_catch_up() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF pg_try_advisory_xact_lock(hashtextextended('search_catch_up', 0)) THEN
-        PERFORM gin_clean_pending_list(p.relid) FROM pg_partition_tree('messages_search') p WHERE p.isleaf;
+        PERFORM gin_clean_pending_list(p.relid)
+        FROM pg_partition_tree('messages_search') p JOIN pg_class c ON c.oid = p.relid
+        WHERE p.isleaf AND pg_has_role(c.relowner, 'USAGE');
     END IF;
 END
 $$;

@@ -108,7 +108,8 @@ static void put_answer(struct json_out *o, struct turn *t)
                           : log->continued ? "continued"
                                            : ""));
     if (log->no_money) json_field_bool(o, "no_money", true);
-    json_field_str(o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
+    if (!t->notice)
+        json_field_str(o, "finish", str_of(t->stop ? "stopped" : finish_words[t->answer.finish]));
     json_field_i64(o, "history_seen", (int64_t)t->history_seen);
     json_field_i64(o, "history_left_out", (int64_t)t->history_left_out);
     json_field_i64(o, "history_summarised", (int64_t)t->history_summarised);

@@ -1,6 +1,5 @@
 /* delivery: the SQL of the outbox. */
 #include "core/store/delivery.h"
-#include "core/store/request.h"
 #include "core/store/tool.h"
 
 static const struct pg_stmt parts_stmt = {
@@ -29,13 +28,12 @@ const struct pg_batch_kind store_mark_kind = {
               "    WITH ORDINALITY AS t (delivery, request, attempt, lease_ms, ord)"
               "), ours AS ("
               "  UPDATE requests r SET lease_until = now() + i.lease_ms * interval '1 ms'"
-              "  FROM input i WHERE r.id = i.request AND " HELD_AS(
-                  "r", "sending",
-                  "i.attempt") "  RETURNING i.delivery, i.ord"
-                               "), marked AS ("
-                               "  UPDATE deliveries d SET status = 'sending', attempts = d.attempts + 1"
-                               "  FROM ours WHERE d.id = ours.delivery AND d.status IN ('pending', 'sending') RETURNING ours.ord"
-                               ") SELECT ord FROM marked ORDER BY ord" },
+              "  FROM input i WHERE r.id = i.request AND CASE r.status WHEN 'sending' THEN r.attempt = i.attempt END"
+              "  RETURNING i.delivery, i.ord"
+              "), marked AS ("
+              "  UPDATE deliveries d SET status = 'sending', attempts = d.attempts + 1"
+              "  FROM ours WHERE d.id = ours.delivery AND d.status IN ('pending', 'sending') RETURNING ours.ord"
+              ") SELECT ord FROM marked ORDER BY ord" },
     .n_columns = 4,
     .types = mark_types,
     .rows_max = 256,
@@ -66,8 +64,7 @@ const struct pg_batch_kind store_record_kind = {
               "  WHERE d.id = i.delivery AND (i.status = 'sent' OR q.attempt = i.attempt)"
               "), ended AS ("
               "  UPDATE requests r SET status = r.outcome, completed_at = now(), lease_owner = NULL, lease_until = NULL"
-              "  FROM input i WHERE i.last AND r.id = i.request AND " HELD_AS("r", "sending",
-                                                                              "i.attempt")
+              "  FROM input i WHERE i.last AND r.id = i.request AND CASE r.status WHEN 'sending' THEN r.attempt = i.attempt END"
               /* No EXISTS: for that the planner likes to read all open requests into a hash. */
               ") SELECT i.ord, coalesce((SELECT true FROM requests q WHERE q.conversation_id = r.conversation_id"
               "    AND q.status = 'queued' AND NOT q.urgent LIMIT 1), false) "

@@ -1,5 +1,10 @@
-/* request: the SQL of the queue. Each statement says in its WHERE what makes it safe to lose or to
- * repeat. */
+/*
+ * request: the SQL of the queue. Each statement says in its WHERE what makes it safe to lose or to
+ * repeat.
+ *
+ * A status beside an id is a CASE: to the planner a plain comparison is a reason to go through all
+ * open requests, of which there are none by statistics that were taken at a quiet time.
+ */
 #include "core/store/request.h"
 
 /* What a turn needs comes first in the rows of both, accept and claim: store_claimed reads either.
@@ -75,7 +80,6 @@ const struct pg_batch_kind store_claim_kind = {
               "    status = CASE r.status WHEN 'sending' THEN 'sending' ELSE 'running' END,"
               "    lease_owner = p.owner, lease_until = now() + p.lease_ms * interval '1 ms',"
               "    attempt = r.attempt + 1"
-              /* A CASE: by a plain condition the planner likes to find all open requests first. */
               "  FROM pick p WHERE r.id = p.id AND CASE r.status WHEN 'queued' THEN true"
               "    ELSE r.status IN ('running', 'sending') AND (r.lease_until < now() OR r.lease_owner = p.owner) END"
               "  RETURNING p.ord, r"
@@ -152,17 +156,15 @@ static const struct pg_stmt merge_stmt = {
     "WITH now_merged AS ("
     "  UPDATE requests r SET status = 'merged', merged_into = $1, completed_at = now()"
     "  WHERE conversation_id = $2 AND status = 'queued' AND NOT urgent AND id > $1"
-    "    AND EXISTS (SELECT 1 FROM requests h WHERE h.id = $1 AND " HELD_AS(
-        "h", "running",
-        "$3") ")"
-              "    AND NOT EXISTS (SELECT 1 FROM requests c WHERE c.conversation_id = $2 AND c.status = 'queued'"
-              "      AND NOT c.urgent AND c.id > $1 AND c.id <= r.id"
-              "      AND (c.query ~ '^\\s*/' OR c.ticket <> '' OR c.hook IS NOT NULL))"
-              "  RETURNING id, query, message_id, pictures"
-              "), all_merged AS ("
-              "  SELECT id, query, message_id, pictures FROM now_merged UNION"
-              "  SELECT id, query, message_id, pictures FROM requests WHERE conversation_id = $2 AND merged_into = $1"
-              ") SELECT query, message_id, pictures FROM all_merged ORDER BY id"
+    "    AND EXISTS (SELECT 1 FROM requests WHERE id = $1 AND CASE status WHEN 'running' THEN attempt = $3 END)"
+    "    AND NOT EXISTS (SELECT 1 FROM requests c WHERE c.conversation_id = $2 AND c.status = 'queued'"
+    "      AND NOT c.urgent AND c.id > $1 AND c.id <= r.id"
+    "      AND (c.query ~ '^\\s*/' OR c.ticket <> '' OR c.hook IS NOT NULL))"
+    "  RETURNING id, query, message_id, pictures"
+    "), all_merged AS ("
+    "  SELECT id, query, message_id, pictures FROM now_merged UNION"
+    "  SELECT id, query, message_id, pictures FROM requests WHERE conversation_id = $2 AND merged_into = $1"
+    ") SELECT query, message_id, pictures FROM all_merged ORDER BY id"
 };
 
 void store_merge(struct store *s, struct op *op, const struct claimed *c, struct pg_rows *rows)
@@ -176,18 +178,20 @@ void store_merge(struct store *s, struct op *op, const struct claimed *c, struct
  * A row that a group is writing at this moment is left for the next time: to wait for many rows of
  * others while holding many is how deadlocks come about.
  */
-#define OURS                                                                                        \
-    "FROM unnest($1::text::uuid[]) AS w (id) LEFT JOIN LATERAL ("                                   \
-    "  SELECT * FROM requests q WHERE q.id = w.id AND CASE WHEN q.status IN ('running', 'sending')" \
-    "    THEN q.lease_owner = $2 ELSE false END LIMIT 1"
+#define OURS                                                       \
+    "SELECT r.id, r.stop_wanted FROM requests r WHERE r.id = t.id" \
+    "  AND CASE WHEN r.status IN ('running', 'sending') THEN r.lease_owner = $2 END LIMIT 1"
 
 static const struct pg_stmt renew_stmt = {
     "renew",
-    "WITH free AS ("
-    "  SELECT r.id " OURS " FOR NO KEY UPDATE SKIP LOCKED) r ON true WHERE r.id IS NOT NULL"
+    "WITH turns AS ("
+    "  SELECT unnest($1::text::uuid[]) AS id"
+    "), free AS ("
+    "  SELECT r.id FROM turns t CROSS JOIN LATERAL (" OURS " FOR NO KEY UPDATE SKIP LOCKED) r"
     "), renewed AS ("
     "  UPDATE requests r SET lease_until = now() + $3 * interval '1 ms' FROM free f WHERE r.id = f.id"
-    ") SELECT w.id, r.id IS NULL " OURS ") r ON true WHERE r.id IS NULL OR r.stop_wanted"
+    ") SELECT t.id, r.id IS NULL FROM turns t LEFT JOIN LATERAL (" OURS ") r ON true "
+    "WHERE r.id IS NULL OR r.stop_wanted"
 };
 
 void store_renew(struct store *s, struct op *op, struct str requests, struct str owner,
@@ -199,9 +203,9 @@ void store_renew(struct store *s, struct op *op, struct str requests, struct str
 
 static const struct pg_stmt requeue_stmt = {
     "requeue",
-    "UPDATE requests r SET status = CASE status WHEN 'running' THEN 'queued' ELSE status END,"
+    "UPDATE requests SET status = CASE status WHEN 'running' THEN 'queued' ELSE status END,"
     " lease_owner = NULL, lease_until = now() - interval '1 ms' "
-    "WHERE id = $1 AND (" HELD_AS("r", "running", "$2") " OR " HELD_AS("r", "sending", "$2") ")"
+    "WHERE id = $1 AND CASE WHEN status IN ('running', 'sending') THEN attempt = $2 END"
 };
 
 void store_requeue(struct store *s, struct op *op, struct uuid request, int attempt)
@@ -236,52 +240,51 @@ const struct pg_batch_kind store_keep_kind = {
               "    total_cost = (SELECT CASE WHEN sum(x.cost) > 999999 THEN 999999 ELSE sum(x.cost) END FROM jsonb_to_recordset(i.costs) AS x (cost numeric)),"
               "    completed_at = CASE WHEN i.n_parts > 0 THEN NULL ELSE now() END,"
               "    config_snapshot = coalesce(i.receipt -> 'configured', '{}')"
-              "  FROM input i WHERE r.id = i.request AND " HELD_AS(
-                  "r", "running",
-                  "i.attempt") "  RETURNING r.conversation_id, r.user_id, r.channel, r.total_cost, i.*"
-                               "), said AS ("
-                               "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
-                               "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
-                               "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[],"
-                               "    CASE WHEN k.receipt = '{}' THEN k.receipt ELSE jsonb_build_object('receipt', k.receipt) END"
-                               "  FROM kept k WHERE k.n_parts > 0"
-                               "), billed AS ("
-                               "  INSERT INTO cost_records (id, request_id, conversation_id, user_id, channel, provider, model, prompt_tokens,"
-                               "    completion_tokens, cached_tokens, reasoning_tokens, cost, pricing_version, estimated)"
-                               "  SELECT x.id, k.request, k.conversation_id, k.user_id, k.channel, x.provider, x.model, x.prompt, x.completion,"
-                               "    x.cached, x.reasoning, x.cost, x.version, x.estimated"
-                               "  FROM kept k, jsonb_to_recordset(k.costs) AS x (id uuid, provider text, model text, prompt bigint,"
-                               "    completion bigint, cached bigint, reasoning bigint, cost numeric, version text, estimated boolean)"
-                               "  ON CONFLICT DO NOTHING"
-                               "), exposed AS ("
-                               "  INSERT INTO experiment_exposures (request_id, experiment, variant, unit_id, failed, stopped, cost, latency_ms,"
-                               "    first_token_ms)"
-                               "  SELECT k.request, x.experiment, x.variant, CASE WHEN x.person THEN k.user_id ELSE k.conversation_id END,"
-                               "    x.failed, x.stopped, k.total_cost, k.latency_ms, nullif(x.first_token_ms, 0)"
-                               "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, failed boolean,"
-                               "    stopped boolean, first_token_ms bigint)"
-                               "  ON CONFLICT DO NOTHING"
-                               "), assigned AS ("
-                               "  INSERT INTO experiment_assignments (experiment, variant, conversation_id, user_id)"
-                               "  SELECT x.experiment, x.variant, CASE WHEN NOT x.person THEN k.conversation_id END,"
-                               "    CASE WHEN x.person THEN k.user_id END"
-                               "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, fresh boolean)"
-                               "  WHERE x.fresh ORDER BY x.experiment, k.user_id, k.conversation_id"
-                               "  ON CONFLICT DO NOTHING"
-                               "), parted AS ("
-                               "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
-                               "  SELECT d.id, k.request, d.part, k.n_parts, d.text, k.notice"
-                               "  FROM kept k, jsonb_to_recordset(k.parts) AS d (id uuid, part int, text text)"
-                               "), counted AS ("
-                               "  UPDATE conversations c SET last_activity = now(),"
-                               "    message_count = c.message_count + k.n_messages,"
-                               "    context_window_used = coalesce(k.tokens, c.context_window_used)"
-                               "  FROM (SELECT conversation_id, sum(CASE WHEN notice THEN 0 ELSE 2 END) AS n_messages,"
-                               "      max(prompt_tokens + greatest(completion_tokens, 0)) FILTER (WHERE prompt_tokens >= 0) AS tokens"
-                               "    FROM kept WHERE n_parts > 0 GROUP BY conversation_id) k WHERE c.id = k.conversation_id"
-                               "  RETURNING c.id, c.message_count"
-                               ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
-                               "ORDER BY k.ord" },
+              "  FROM input i WHERE r.id = i.request AND CASE r.status WHEN 'running' THEN r.attempt = i.attempt END"
+              "  RETURNING r.conversation_id, r.user_id, r.channel, r.total_cost, i.*"
+              "), said AS ("
+              "  INSERT INTO messages (id, conversation_id, role, content, model_used, token_count, answers, metadata)"
+              "  SELECT k.reply, k.conversation_id, CASE WHEN k.notice THEN 'notice' ELSE 'assistant' END, k.content,"
+              "    nullif(k.model, ''), nullif(k.completion_tokens, -1), k.answers::uuid[],"
+              "    CASE WHEN k.receipt = '{}' THEN k.receipt ELSE jsonb_build_object('receipt', k.receipt) END"
+              "  FROM kept k WHERE k.n_parts > 0"
+              "), billed AS ("
+              "  INSERT INTO cost_records (id, request_id, conversation_id, user_id, channel, provider, model, prompt_tokens,"
+              "    completion_tokens, cached_tokens, reasoning_tokens, cost, pricing_version, estimated)"
+              "  SELECT x.id, k.request, k.conversation_id, k.user_id, k.channel, x.provider, x.model, x.prompt, x.completion,"
+              "    x.cached, x.reasoning, x.cost, x.version, x.estimated"
+              "  FROM kept k, jsonb_to_recordset(k.costs) AS x (id uuid, provider text, model text, prompt bigint,"
+              "    completion bigint, cached bigint, reasoning bigint, cost numeric, version text, estimated boolean)"
+              "  ON CONFLICT DO NOTHING"
+              "), exposed AS ("
+              "  INSERT INTO experiment_exposures (request_id, experiment, variant, unit_id, failed, stopped, cost, latency_ms,"
+              "    first_token_ms)"
+              "  SELECT k.request, x.experiment, x.variant, CASE WHEN x.person THEN k.user_id ELSE k.conversation_id END,"
+              "    x.failed, x.stopped, k.total_cost, k.latency_ms, nullif(x.first_token_ms, 0)"
+              "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, failed boolean,"
+              "    stopped boolean, first_token_ms bigint)"
+              "  ON CONFLICT DO NOTHING"
+              "), assigned AS ("
+              "  INSERT INTO experiment_assignments (experiment, variant, conversation_id, user_id)"
+              "  SELECT x.experiment, x.variant, CASE WHEN NOT x.person THEN k.conversation_id END,"
+              "    CASE WHEN x.person THEN k.user_id END"
+              "  FROM kept k, jsonb_to_recordset(k.exposures) AS x (experiment text, variant text, person boolean, fresh boolean)"
+              "  WHERE x.fresh ORDER BY x.experiment, k.user_id, k.conversation_id"
+              "  ON CONFLICT DO NOTHING"
+              "), parted AS ("
+              "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
+              "  SELECT d.id, k.request, d.part, k.n_parts, d.text, k.notice"
+              "  FROM kept k, jsonb_to_recordset(k.parts) AS d (id uuid, part int, text text)"
+              "), counted AS ("
+              "  UPDATE conversations c SET last_activity = now(),"
+              "    message_count = c.message_count + k.n_messages,"
+              "    context_window_used = coalesce(k.tokens, c.context_window_used)"
+              "  FROM (SELECT conversation_id, sum(CASE WHEN notice THEN 0 ELSE 2 END) AS n_messages,"
+              "      max(prompt_tokens + greatest(completion_tokens, 0)) FILTER (WHERE prompt_tokens >= 0) AS tokens"
+              "    FROM kept WHERE n_parts > 0 GROUP BY conversation_id) k WHERE c.id = k.conversation_id"
+              "  RETURNING c.id, c.message_count"
+              ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
+              "ORDER BY k.ord" },
     .n_columns = 18,
     .types = keep_types,
     .rows_max = 128,
@@ -313,9 +316,8 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
 }
 
 static const struct pg_stmt preview_stmt = {
-    "preview",
-    "UPDATE requests r SET preview_message = $3 "
-    "WHERE id = $1 AND (" HELD_AS("r", "running", "$2") " OR " HELD_AS("r", "sending", "$2") ")"
+    "preview", "UPDATE requests SET preview_message = $3 "
+               "WHERE id = $1 AND CASE WHEN status IN ('running', 'sending') THEN attempt = $2 END"
 };
 
 void store_preview(struct store *s, struct op *op, struct uuid request, int attempt,

@@ -8,14 +8,6 @@
 #pragma once
 #include "core/store/store.h"
 
-/*
- * In SQL: row `r` of requests, found by its id, is in this status and still held by this attempt.
- * A CASE, because to the planner a plain comparison is a reason to go through all open requests: by
- * statistics taken at a quiet time there are none.
- */
-#define HELD_AS(r, status, attempt) \
-    "CASE " r ".status WHEN '" status "' THEN " r ".attempt = " attempt " ELSE false END"
-
 extern const struct pg_batch_kind store_accept_kind, store_claim_kind, store_keep_kind;
 
 /* One message to take in. Ids are made by the caller; strings borrowed for the call. */

@@ -137,7 +137,7 @@ channels = ( {{ name = "bench"; {channel} }} );
         result["cpu_ms"] = {name: s * 1000 / max(1, result["messages"]) for name, s in result["cpu_s"].items()}
         return result
 
-    def tool(self, *args):
+    def run_pgbench(self, *args):
         program = next(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))
         done = subprocess.run([program, "-n", "-M", "prepared", *map(str, args), self.pg_url], text=True, capture_output=True)
         if done.returncode:
@@ -145,9 +145,9 @@ channels = ( {{ name = "bench"; {channel} }} );
         return done.stdout
 
     def commits_ms(self, rate, seconds):
-        """Of a commit alone, at this rate on the others' core: from the first to the last, in order."""
+        """Of commits that hold one line, at this rate, on the core that is not the gateway's; sorted."""
         with tempfile.TemporaryDirectory() as folder, on_core(OTHER_CORE):
-            self.tool("-c", 1, "-R", rate, "-T", seconds, "-l", "--log-prefix", f"{folder}/log", "-f", ROOT / "tests/bench/commit.sql")
+            self.run_pgbench("-c", 1, "-R", rate, "-T", seconds, "-l", "--log-prefix", f"{folder}/log", "-f", ROOT / "tests/bench/commit.sql")
             lines = [line.split() for file in Path(folder).iterdir() for line in file.read_text().splitlines()]
         return sorted((int(line[2]) - int(line[6])) / 1000 for line in lines)  # without what it began too late
 
@@ -158,7 +158,7 @@ channels = ( {{ name = "bench"; {channel} }} );
             INSERT INTO conversations (id, user_id, channel_type, channel, place_channel)
                 SELECT id, id, 'telegram', 'pgbench', id::text FROM users WHERE id < '00000000-0000-7000-8000-000000000065'
                 ON CONFLICT DO NOTHING""")
-        said = self.tool("-c", 16, "-j", 2, "-T", seconds, "-D", f"ms={int(time.time() * 1000)}",
+        said = self.run_pgbench("-c", 16, "-j", 2, "-T", seconds, "-D", f"ms={int(time.time() * 1000)}",
                          "-f", ROOT / "tests/bench/message.sql")
         return float(re.search(r"^tps = ([\d.]+)", said, re.M)[1])
 
