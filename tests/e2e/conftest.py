@@ -32,7 +32,8 @@ def pytest_runtest_makereport(item, call):
     world = getattr(item, "funcargs", {}).get("world")
     if report.failed and world:
         for gateway in world.gateways:
-            report.sections.append((f"log of {gateway.folder.name}", gateway.log()[-6000:]))
+            lines = (line for line in gateway.log().splitlines() if ' debug eraser "step ' not in line)  # each second
+            report.sections.append((f"log of {gateway.folder.name}", "\n".join(lines)[-8000:]))
 
 
 @pytest.fixture(scope="session")
