@@ -30,6 +30,9 @@ def pytest_runtest_makereport(item, call):
     """What the gateways said belongs into the report of a failure."""
     report = (yield).get_result()
     world = getattr(item, "funcargs", {}).get("world")
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.failed and page:
+        report.sections.append(("the page", page.described()))
     if report.failed and world:
         for gateway in world.gateways:
             lines = (line for line in gateway.log().splitlines() if ' debug eraser "step ' not in line)  # each second

@@ -24,7 +24,9 @@ class Browser:
         self._profile = tempfile.mkdtemp(prefix="parley-chromium-")
         to_read, self._to = os.pipe()
         self._from, to_write = os.pipe()
-        command = ("exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run"
+        # Pages here are looked at: none may be slowed down, or left undrawn, as one in the background.
+        foreground = "--disable-background-timer-throttling --disable-backgrounding-occluded-windows --disable-renderer-backgrounding"
+        command = (f"exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run {foreground}"
                    f" --user-data-dir={self._profile} --remote-debugging-pipe about:blank 3<&{to_read} 4>&{to_write}")
         self._process = subprocess.Popen(["bash", "-c", command], pass_fds=(to_read, to_write), stdin=subprocess.DEVNULL,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -64,6 +66,7 @@ class Browser:
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self._pages[session] = Page(self, session, context)
+        page.call("Page.bringToFront")
         page.resize(width, height)
         page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme",
                                                            "value": "dark" if dark else "light"}])
@@ -99,6 +102,15 @@ class Page:
 
     def resize(self, width, height):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+
+    def described(self):
+        """For the report of a failure."""
+        try:
+            seen = self.js("document.visibilityState + ' ' + JSON.stringify(document.body.dataset) + '\\n' + document.body.innerText")
+            frames = self.js("new Promise(r => { requestAnimationFrame(() => r('drawn')); setTimeout(() => r('not drawn'), 2000); })")
+        except Exception as why:  # whatever it is, it must not hide the failure
+            return f"it does not answer: {why!r}"
+        return f"{frames}, {seen}\nerrors: {self.errors}"
 
     def go(self, url):
         self.call("Page.navigate", url=url)
