@@ -128,11 +128,11 @@ struct str receipt_make(struct turn *t)
 {
     _cleanup_(buf_done) struct buf b = BUF_INIT(RECEIPT_MAX);
     struct json_out o = JSON_OUT(&b);
-    bool answered = t->model && !t->notice;
-    if (!answered && !t->news.says && !all_failed(t)) return STR("{}");
+    bool asked = t->model && !t->news.says && (!t->notice || all_failed(t));
+    if (!asked && !t->news.says) return STR("{}");
     json_open(&o, '{');
     if (t->news.name.n) json_field_str(&o, "webhook", t->news.name);
-    if (!t->news.says) put_answer(&o, t);
+    if (asked) put_answer(&o, t);
     json_close(&o, '}');
     return b.full ? STR("{}") : arena_dup(&t->arena, buf_str(&b));
 }
