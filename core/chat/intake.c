@@ -153,8 +153,22 @@ static enum flow_rc store_done(struct flow *f)
     return FLOW_STOP;
 }
 
+/* Its turn comes by the lane. */
+static void begins_not(struct intake *in)
+{
+    in->chat->n_beginning -= in->begins;
+    in->begins = false;
+    in->rq.owner = STR_NONE;
+}
+
 static enum flow_rc store_failed(struct flow *f)
 {
+    struct intake *in = of_flow(f);
+    if (in->begins && store_accept_outrun(&f->op.err)) {
+        begins_not(in);
+        flow_goto(f, INTAKE_STORE);
+        return FLOW_NEXT;
+    }
     /* PostgreSQL will refuse this row however often it comes. */
     if (f->op.err.kind == ERR_REFUSED) err_set(&f->err, ERR_PROTO, "%s", f->op.err.msg);
     return FLOW_STOP;
@@ -219,16 +233,16 @@ static void intake_end(struct flow *f)
 {
     struct intake *in = of_flow(f);
     bool ok = f->err.kind == ERR_NONE;
-    in->chat->n_beginning -= in->begins;
     if (ok)
         release(in);
     else if (in->outer)
         op_fail(in->outer, &f->err);
     metric_observe_ms(&m_intake, (double)(clock_ms() - in->began_ms));
-    if (ok && in->ids.fresh && in->kind == INBOUND_MESSAGE) remember(in);
-    if (ok && in->ids.fresh) start_work(in);
     /* Should it be there after all, it need not wait until our lease runs out. */
     if (!ok && in->begins) keeper_requeue(in->chat, in->rq.request, 1);
+    begins_not(in);
+    if (ok && in->ids.fresh && in->kind == INBOUND_MESSAGE) remember(in);
+    if (ok && in->ids.fresh) start_work(in);
     pg_rows_done(&in->rows);
     arena_done(&in->arena);
     free(in);

@@ -46,6 +46,12 @@ void store_accept(struct store *s, struct op *op, const struct request_new *rq,
     pg_batch_add(s->accept, op, row, rows);
 }
 
+/* Of unique indexes only requests_running can refuse it: the event's is asked for its conflicts. */
+bool store_accept_outrun(const struct err *e)
+{
+    return pg_err_is(e, "23505");
+}
+
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret)
 {
     if (rows->n == 0) return false;

@@ -36,6 +36,9 @@ struct request_ids {
 /* rows: read with store_accepted, and store_claimed, after the op has succeeded. */
 void store_accept(struct store *s, struct op *op, const struct request_new *rq,
                   struct pg_rows *rows);
+/* It would have begun at once, and another process was quicker in its conversation: it is not
+ * stored, and is to come again without an owner. */
+bool store_accept_outrun(const struct err *e);
 /* False: nothing came back (the conversation ended in that very moment): try again. */
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret);
 

@@ -246,6 +246,17 @@ Test(modes, a_message_whose_accept_got_lost_waits_for_nobodys_lease)
     cr_assert_eq(rq->status, QUEUED);
 }
 
+/* Acknowledged by the first try, as by any: a refusal of the row would have dropped it. */
+Test(modes, a_message_that_another_process_outruns_is_stored_all_the_same)
+{
+    w.accept_outrun = true;
+    cr_assert_eq(accept_once("e1", "one"), ERR_NONE);
+    loop_run_for(&w.loop, 60000);
+    all_is_over();
+    cr_assert_eq(w.chat.n_beginning, 0);
+    cr_assert_eq(n_finished(), 1);
+}
+
 Test(modes, no_more_turns_begin_than_there_are_places_for)
 {
     w.chat.conf.turns_max = 1;

@@ -72,6 +72,7 @@ static struct {
     int n_send_errors;
     bool shown_all_the_same;
     enum err_kind accept_error, record_error; /* once */
+    bool accept_outrun;                       /* once */
     int n_pieces, piece_ms, n_asked;          /* of the model */
     char asked[1024];                         /* the last question */
     char recorded[256];                       /* the last error of a delivery */
@@ -301,7 +302,9 @@ void store_accept(struct store *s, struct op *op, const struct request_new *rq,
     put(f->text, sizeof f->text, rq->query);
     put(f->text2, sizeof f->text2, rq->event);
     if (w.accept_error) err_set(&f->err, w.accept_error, "that row is no good");
+    if (w.accept_outrun) err_set(&f->err, ERR_REFUSED, "SQLSTATE 23505");
     w.accept_error = ERR_NONE;
+    w.accept_outrun = false;
 }
 static void do_accept_hook(struct fake *f)
 {
@@ -316,6 +319,10 @@ void store_accept_hook(struct store *s, struct op *op, const struct request_new 
     struct fake *f = op->impl;
     put(w.news, sizeof w.news, news->json);
     if (f->effect) f->effect = do_accept_hook;
+}
+bool store_accept_outrun(const struct err *e)
+{
+    return strstr(e->msg, "23505") != NULL;
 }
 bool store_accepted(const struct pg_rows *rows, struct request_ids *ret)
 {

@@ -397,6 +397,37 @@ Test(store, who_is_second_in_a_conversation_leaves_its_message_in_the_queue)
                      "queued");
 }
 
+/* Invariant 3: the index has the last word, should somebody begin while we look. */
+Test(store, who_is_outrun_in_a_conversation_is_told_so)
+{
+    struct claimed c;
+    struct request_ids ids = take_in("e0", "1");
+    char begin[512], id[UUID_TEXT_MAX];
+    uuid_text(&ids.conversation, id);
+    SQL("UPDATE requests SET status = 'answered'");
+    snprintf(
+        begin, sizeof begin,
+        "INSERT INTO requests (id, conversation_id, user_id, channel, event_id, message_id, query, status) "
+        "SELECT gen_random_uuid(), id, user_id, channel, 'other', gen_random_uuid(), '', 'running' "
+        "FROM conversations WHERE id = '%s'; SELECT pg_sleep(1)",
+        id);
+    struct op other;
+    op_init(&other, &loop, store_fixture_done);
+    pg_script(fx.pg, &other, str_of(begin), 5000);
+    while (strcmp(SQL("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), "1") !=
+           0)
+        loop_run_for(&loop, 10);
+    struct request_new rq = message("e1", "1");
+    rq.owner = OWNER_A;
+    rq.lease_ms = 30000;
+    store_accept(&fx.store, &op, &rq, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_REFUSED);
+    cr_assert(store_accept_outrun(&op.err), "%s", op.err.msg);
+    if (op_busy(&other)) wait_for(&other);
+    cr_assert_not(take_and_begin("e1", "1", false, &c), "now it sees who is busy there");
+    cr_assert_str_eq(SQL("SELECT status FROM requests WHERE event_id = 'e1'"), "queued");
+}
+
 /* The connection broke at the commit, and the same row comes again. */
 Test(store, a_claimed_message_that_comes_again_is_still_ours_to_begin)
 {
