@@ -243,6 +243,7 @@ static void intake_end(struct flow *f)
     begins_not(in);
     if (ok && in->ids.fresh && in->kind == INBOUND_MESSAGE) remember(in);
     if (ok && in->ids.fresh) start_work(in);
+    lane_start_waiting(in->chat); /* a turn that did not begin leaves its place */
     pg_rows_done(&in->rows);
     arena_done(&in->arena);
     free(in);

@@ -99,8 +99,7 @@ void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *take
     lane_start(lane, taken);
 }
 
-/* Places are free: the lanes that have waited longest take them. */
-static void start_waiting(struct chat *chat)
+void lane_start_waiting(struct chat *chat)
 {
     while (!list_empty(&chat->ready) && !chat->draining && lane_has_place(chat)) {
         struct lane *next = list_first(&chat->ready, struct lane, ready);
@@ -124,7 +123,7 @@ void lane_turn_ended(struct lane *lane, bool done, bool more)
     } else {
         lane_free(lane);
     }
-    start_waiting(chat);
+    lane_start_waiting(chat);
 }
 
 struct turn *lane_running(const struct chat *chat, struct uuid conversation)

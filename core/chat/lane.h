@@ -27,6 +27,8 @@ void lane_notify(struct chat *chat, struct uuid conversation, int queue);
 
 /* One more turn may begin: conf.turns_max. */
 bool lane_has_place(const struct chat *chat);
+/* A place may be free: the lanes that have waited longest for one take it. */
+void lane_start_waiting(struct chat *chat);
 
 /* Its next request is claimed already. taken: rows of the store_accept that did it; moved, or left
  * where a turn is under way all the same: then its end claims again what is ours. */

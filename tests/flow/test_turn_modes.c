@@ -246,6 +246,22 @@ Test(modes, a_message_whose_accept_got_lost_waits_for_nobodys_lease)
     cr_assert_eq(rq->status, QUEUED);
 }
 
+/* A duplicate begins nothing; nobody else would wake who waits for its place. */
+Test(modes, a_place_that_was_not_taken_goes_to_who_waits)
+{
+    w.chat.conf.turns_max = 1;
+    say("e1", "one");
+    loop_run_for(&w.loop, 60000);
+    struct fake_request *waits = left_behind("two", QUEUED);
+    struct op op;
+    accept_begin(&op, "e1", "one");
+    lane_notify(&w.chat, w.conversation, QUEUE_WAIT);
+    cr_assert_eq(w.chat.n_running, 0, "there is no place");
+    loop_run_for(&w.loop, 60000);
+    all_is_over();
+    cr_assert_str_eq(waits->outcome, "answered");
+}
+
 /* Acknowledged by the first try, as by any: a refusal of the row would have dropped it. */
 Test(modes, a_message_that_another_process_outruns_is_stored_all_the_same)
 {
