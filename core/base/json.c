@@ -30,8 +30,8 @@ static enum err_kind refused(struct err *why, const char *what, size_t at)
 }
 
 /*
- * One for all documents: made anew for each, it costs more than to parse a short one. No
- * JSON_TOKENER_VALIDATE_UTF8: the scan has done it, and better.
+ * One for all documents: made anew for each, it costs more than to parse a short one. Without flags:
+ * the scan is stricter than they are.
  */
 static _Thread_local struct json_tokener *kept;
 
@@ -40,7 +40,6 @@ static struct json_tokener *tokener(void)
     if (!kept) {
         kept = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
         if (!kept) mem_exhausted(sizeof(*kept));
-        json_tokener_set_flags(kept, JSON_TOKENER_STRICT);
     }
     json_tokener_reset(kept);
     return kept;
@@ -71,6 +70,11 @@ enum err_kind json_parse(struct str text, struct json **ret, struct err *why)
     enum json_tokener_error error = json_tokener_get_error(tok);
     tokener_spare(text.n);
     if (error != json_tokener_success) return refused(why, json_tokener_error_desc(error), at);
+    struct str rest = str_trim(str_skip(text, at));
+    if (rest.n) {
+        json_object_put(doc);
+        return refused(why, "unexpected character", (size_t)(rest.p - text.p));
+    }
     *ret = out(doc);
     return ERR_NONE;
 }
