@@ -273,6 +273,7 @@ def test_an_outcome_waits_for_postgres(own_world, receiver):
     receiver.call(receiver.released.set)
     wait_until(lambda: "step=record_wait" in hooks.gateway.log())
     own_world.servers.start("postgres")
+    wait_until(hooks.gateway.ready)
     [kept] = hooks.wait_status("delivered")
     assert [got.id for got in receiver.got] == [kept["id"]] and kept["attempts"] == 1
 
