@@ -114,7 +114,9 @@ static enum http_parse_event bad(struct http_parse *p, int status, const char *w
 static enum http_parse_event not_http(struct http_parse *p)
 {
     if (p->status) return HTTP_PARSE_BAD;
-    if (llhttp_get_errno(&p->ll) == HPE_INVALID_VERSION)
+    /* llhttp 9 says so of a bad line end behind a good version, too. */
+    bool known = p->ll.http_major == 1 && p->ll.http_minor <= 1;
+    if (llhttp_get_errno(&p->ll) == HPE_INVALID_VERSION && !known)
         return bad(p, 505, "HTTP version not supported");
     const char *reason = llhttp_get_error_reason(&p->ll);
     return bad(p, 400, reason && *reason ? reason : "not HTTP");

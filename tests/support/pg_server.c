@@ -141,9 +141,9 @@ static void make_cluster(struct pg_server *s)
 static void run_server(const struct pg_server *s, pid_t parent)
 {
     char data[PATH_TEXT], sockets[PATH_TEXT], log[PATH_TEXT], more[PATH_TEXT];
-    char *args[ARGS_MAX] = { "postgres", "-D", data, "-c", sockets, "-c", "listen_addresses=", "-c",
-                             "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=16MB",
-                             "-c", "autovacuum=off", "-c", "jit=off",
+    char *args[ARGS_MAX] = { (char *)program("postgres"), "-D", data, "-c", sockets, "-c",
+                             "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
+                             "-c", "shared_buffers=16MB", "-c", "autovacuum=off", "-c", "jit=off",
                              /* A client that connects in the moment of the shutdown is waited
                               * for so long, and cannot speak while it waits for the server. */
                              "-c", "authentication_timeout=5" };
@@ -159,7 +159,7 @@ static void run_server(const struct pg_server *s, pid_t parent)
     snprintf(more, sizeof(more), "%s", s->args ? s->args : "");
     for (char *p = strtok(more, " "); p && n < ARGS_MAX - 1; p = strtok(NULL, " ")) args[n++] = p;
     quiet(log);
-    execv(program("postgres"), args);
+    execv(args[0], args);
     _exit(127);
 }
 
