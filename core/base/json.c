@@ -79,6 +79,13 @@ enum err_kind json_parse(struct str text, struct json **ret, struct err *why)
     return ERR_NONE;
 }
 
+bool json_plain_string(struct str text, struct str *ret)
+{
+    if (text.n < 2 || text.p[0] != '"' || text.p[text.n - 1] != '"') return false;
+    *ret = str_from(text.p + 1, text.n - 2);
+    return json_plain(*ret) == ret->n;
+}
+
 void json_free(struct json *doc)
 {
     json_object_put(in(doc));

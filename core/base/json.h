@@ -18,6 +18,9 @@ struct json; /* a value inside a document; NULL is accepted by every getter and 
  * `null` is a document that is NULL.
  */
 enum err_kind json_parse(struct str text, struct json **ret, struct err *why);
+/* The text of a JSON string without escapes, as most are: ret is what it says, a view. False: it is
+ * something else, for json_parse. */
+bool json_plain_string(struct str text, struct str *ret);
 /*
  * JavaScript cuts strings between UTF-16 units, and writes the half of a character as "\ud83d",
  * which json_parse refuses. Append the text with each such half replaced. put      writes what

@@ -448,6 +448,7 @@ static enum err_kind on_block_delta(struct model_decoder *d, struct json *doc, s
     struct str piece;
     if (json_get_str(delta, "text", &piece)) {
         reader_text(&d->reader, piece);
+        reader_only_text(&d->reader, "text");
         return ERR_NONE;
     }
     d->sink->alive = true;

@@ -274,10 +274,13 @@ static void read_plan(struct model_decoder *d, struct json *message)
 static enum err_kind read_event(struct model_decoder *d, struct json *doc, struct err *why)
 {
     struct json *message = json_get(json_get(doc, "delta"), "message");
-    struct json *call = json_get(message, "tool_calls");
+    struct json *call = json_get(message, "tool_calls"), *block = json_get(message, "content");
     int64_t index = -1;
-    read_block(d, json_get(message, "content"));
+    read_block(d, block);
     read_plan(d, message);
+    if (json_get(block, "text") && !json_get(block, "thinking") && !call &&
+        !json_get(message, "tool_plan"))
+        reader_only_text(&d->reader, "text");
     if (!json_is_object(call)) return ERR_NONE; /* message-start has an empty list */
     d->sink->alive = true;
     json_get_i64(doc, "index", &index);

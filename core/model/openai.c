@@ -341,6 +341,17 @@ static enum err_kind read_choice(struct model_decoder *d, struct json *choice, s
     return read_calls(d, json_get(delta, "tool_calls"), why);
 }
 
+/* The rest of it may come again and again without a difference. */
+static bool has_only_text(struct json *choices)
+{
+    struct json *delta = json_get(json_at(choices, 0), "delta");
+    int64_t index = 0;
+    json_get_i64(json_at(choices, 0), "index", &index);
+    return json_length(choices) == 1 && index == 0 && json_get(delta, "content") &&
+           !json_length(json_get(delta, "tool_calls")) &&
+           !json_length(json_get(delta, "reasoning_details")) && !json_get(delta, "refusal");
+}
+
 /* One chunk of a stream, or the whole of an unstreamed answer. */
 static enum err_kind on_json(void *ctx, struct json *doc, struct err *why)
 {
@@ -351,6 +362,7 @@ static enum err_kind on_json(void *ctx, struct json *doc, struct err *why)
     struct json *choices = json_get(doc, "choices");
     for (size_t i = 0; i < json_length(choices) && kind == ERR_NONE; i++)
         kind = read_choice(d, json_at(choices, i), why);
+    if (has_only_text(choices)) reader_only_text(&d->reader, "content");
     read_timings(json_get(doc, "timings"), &d->sink->usage);
     read_usage(json_get(groq, "usage"), &d->sink->usage);
     read_usage(json_get(doc, "usage"), &d->sink->usage);

@@ -14,6 +14,7 @@ static enum err_kind parse(struct reader *r, struct str text, struct json **ret,
     if (kind != ERR_PROTO) return kind;
     buf_clear(&r->mended);
     buf_clear(&r->marked);
+    r->event = STR_NONE;
     bool mended = !utf8_valid(text) && utf8_clean(&r->mended, text);
     if (mended) text = buf_str(&r->mended);
     r->has_marks = halves_mark(text, &r->marked);
@@ -28,6 +29,36 @@ static enum err_kind read_json(struct reader *r, struct str text, struct err *wh
     if (kind == ERR_NONE) kind = r->on_json(r->ctx, doc, why);
     json_free(doc);
     return kind;
+}
+
+/* An event like the one before: only its text is parsed. False: it is not. */
+static bool read_alike(struct reader *r, struct str event)
+{
+    struct json *string = NULL;
+    struct str raw, text;
+    struct err why = ERR_INIT;
+    if (!alike_fits(&r->alike, event, &raw)) return false;
+    bool good = json_plain_string(raw, &text) ||
+                (json_parse(raw, &string, &why) == ERR_NONE && json_str(string, &text));
+    r->has_marks = false;
+    if (good) reader_text(r, text);
+    json_free(string);
+    return good;
+}
+
+static enum err_kind read_event(struct reader *r, struct str event, struct err *why)
+{
+    if (read_alike(r, event)) return ERR_NONE;
+    alike_forget(&r->alike);
+    r->event = event;
+    enum err_kind kind = read_json(r, event, why);
+    r->event = STR_NONE;
+    return kind;
+}
+
+void reader_only_text(struct reader *r, const char *key)
+{
+    alike_keep(&r->alike, r->event, key);
 }
 
 void reader_text(struct reader *r, struct str text)
@@ -68,7 +99,7 @@ static enum err_kind on_event(void *ctx, struct str event, struct str data, stru
         r->sink->ended = true;
         return ERR_NONE;
     }
-    return read_json(r, data, why);
+    return read_event(r, data, why);
 }
 
 static enum err_kind hold(struct reader *r, struct str bytes, struct err *why)
@@ -185,6 +216,7 @@ void reader_init(struct reader *r, const struct model *m, struct model_sink *sin
     buf_init(&r->marked, 3 * max);
     buf_init(&r->joined, 3 * max);
     buf_init(&r->clean, 3 * max);
+    alike_init(&r->alike);
 }
 
 void reader_done(struct reader *r)
@@ -195,4 +227,5 @@ void reader_done(struct reader *r)
     buf_done(&r->marked);
     buf_done(&r->joined);
     buf_done(&r->clean);
+    alike_done(&r->alike);
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "core/base/json.h"
+#include "core/model/alike.h"
 #include "core/model/halves.h"
 #include "core/model/model.h"
 #include "core/net/sse.h"
@@ -26,6 +27,8 @@ struct reader {
     struct buf joined, clean; /* a piece with marks, with U+0000 */
     struct halves halves;
     bool has_marks;
+    struct str event; /* being read, if it came as it should; else empty */
+    struct alike alike;
     enum err_kind (*on_json)(void *ctx, struct json *doc, struct err *why);
     void *ctx;
 };
@@ -48,5 +51,10 @@ enum err_kind reader_feed(struct reader *r, struct str content_type, struct str 
                           struct err *why);
 /* From on_json: a piece of the answer, as a view into the document. */
 void reader_text(struct reader *r, struct str text);
+/*
+ * From on_json: this event has nothing that matters but the string under `key`, for reader_text.
+ * The next one that differs in nothing else is such a text without on_json being called.
+ */
+void reader_only_text(struct reader *r, const char *key);
 /* A count of tokens. False, and *ret as it was: absent, or what no answer can have. */
 bool reader_count(struct json *obj, const char *key, int64_t *ret);

@@ -13,9 +13,13 @@ static void must(bool ok)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    struct str text = str_from((const char *)data, n), got;
+    struct str text = str_from((const char *)data, n), got, plain;
     struct json *doc = NULL;
     struct err why = ERR_INIT;
+    if (json_plain_string(text, &plain)) {
+        must(json_parse(text, &doc, &why) == ERR_NONE && json_str(doc, &got) && str_eq(got, plain));
+        json_free(doc);
+    }
     if (json_parse(text, &doc, &why) == ERR_NONE) {
         for (size_t i = 0; i < json_length(doc); i++) {
             if (json_str(json_at(doc, i), &got) && !memchr(got.p, 0, got.n)) must(utf8_valid(got));

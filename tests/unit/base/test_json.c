@@ -416,3 +416,17 @@ Test(json, a_value_as_text)
     cr_expect(!json_write(doc, &small) && small.full, "one byte too many");
     json_free(doc);
 }
+
+Test(json, a_string_without_escapes_needs_no_parser)
+{
+    struct str got;
+    cr_expect(json_plain_string(STR("\"\""), &got) && got.n == 0);
+    cr_expect(json_plain_string(STR("\"a \xC3\xA4/\""), &got) && str_eq(got, STR("a \xC3\xA4/")));
+    static const char *const others[] = {
+        "",         "\"",       "a",        "\"a",      "a\"", "\"\\n\"",
+        "\"a\"b\"", "\"a\tb\"", "\"\xC3\"", "\"\xFF\"", "17",  " \"a\"",
+    };
+    for (size_t i = 0; i < COUNT(others); i++)
+        cr_expect(!json_plain_string(str_of(others[i]), &got), "%s", others[i]);
+    cr_expect(!json_plain_string(str_from("\"\0\"", 3), &got));
+}
