@@ -49,6 +49,7 @@ struct call {
     bool full;         /* reply_max is reached */
     unsigned n_same;   /* pieces like the last one, in a row */
     size_t last_at;    /* where the last one begins */
+    size_t n_shown;    /* bytes of the answer */
     bool crowded;      /* more calls than are taken */
     struct buf script; /* what a local model says */
     size_t spoken;
@@ -106,7 +107,7 @@ static void compare(struct call *c, struct str piece)
     c->last_at = c->answer->text.n;
 }
 
-static void call_show(struct call *c, struct str piece)
+static void call_grow(struct call *c, struct str piece)
 {
     struct model_answer *a = c->answer;
     size_t room = a->text.max - a->text.n;
@@ -122,12 +123,20 @@ static void call_show(struct call *c, struct str piece)
     }
     compare(c, piece);
     buf_add(&a->text, piece);
-    c->on_text(c->ctx, piece);
+}
+
+/* What came together is shown together. */
+static void call_show(struct call *c)
+{
+    if (!c->op) return;
+    struct str grown = str_skip(buf_str(&c->answer->text), c->n_shown);
+    c->n_shown += grown.n;
+    if (grown.n) c->on_text(c->ctx, grown);
 }
 
 static void on_sink_text(struct model_sink *sink, struct str piece)
 {
-    call_show(container_of(sink, struct call, sink), piece);
+    call_grow(container_of(sink, struct call, sink), piece);
 }
 
 static bool has_room(struct call *c, size_t bytes)
@@ -169,6 +178,7 @@ static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
     c->receiving = true;
     enum err_kind kind =
         c->m->type->decode(c->decoder, str_of(c->reply.content_type), bytes, false, why);
+    call_show(c);
     c->receiving = false;
     if (!c->op) return err_set(why, ERR_CANCELLED, "not wanted any longer");
     if (c->full) return err_set(why, ERR_LIMIT, "longer than reply_max");
@@ -334,6 +344,7 @@ static enum flow_rc send_done(struct flow *f)
         r->status / 100 == 2
             ? c->m->type->decode(c->decoder, str_of(r->content_type), STR_NONE, true, &why)
             : c->m->type->refusal(r->status, buf_str(&r->body), http_retry_hint_ms(r), &why);
+    call_show(c);
     if (kind == ERR_NONE) why = (struct err)ERR_INIT; /* also when a failure was overlooked */
     if (kind == ERR_REFUSED && leave_out(c)) {
         flow_goto(f, CALL_SEND);
@@ -378,7 +389,8 @@ static enum flow_rc speak_done(struct flow *f)
     while (n < rest.n && (unsigned char)rest.p[n] > ' ') n++;
     while (n < rest.n && (unsigned char)rest.p[n] <= ' ') n++;
     c->spoken += n;
-    call_show(c, str_head(rest, n));
+    call_grow(c, str_head(rest, n));
+    call_show(c);
     if (n == rest.n) return call_through(c);
     flow_goto(f, CALL_SPEAK);
     return FLOW_NEXT;
