@@ -1,4 +1,5 @@
 """Fixtures of the end-to-end tests. `servers` is shared by the session; every test has a world of its own."""
+import os
 import re
 import sys
 from pathlib import Path
@@ -8,8 +9,11 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from harness.gateway import BINARY, Gateway  # noqa: E402
+from harness.peer import MODULES  # noqa: E402
 from harness.servers import Servers  # noqa: E402
 from harness.world import World  # noqa: E402
+
+os.environ["PATH"] = f"{MODULES / '.bin'}:{os.environ['PATH']}"  # a Node.js that is new enough for the packages
 
 
 def pytest_addoption(parser):

@@ -121,7 +121,7 @@ def test_the_sdk_over_http(sdk_http, tmp_path):
 
 def test_the_sdk_as_a_program(sdk_stdio):
     expect_sdk(sdk_stdio)
-    assert sdk_stdio.call("sdk__environment", HANDED_ON="x", NOT_HANDED_ON="secret") == (True, "GIVEN HANDED_ON HOME LANG PATH")
+    assert sdk_stdio.call("sdk__environment", HANDED_ON="x", NOT_HANDED_ON="secret", LANG="C.UTF-8") == (True, "GIVEN HANDED_ON HOME LANG PATH")
     assert "the SDK's server begins" in sdk_stdio.log, "standard error goes to the debug log"
 
 
