@@ -24,6 +24,7 @@
 #define DRAIN_MS    60000
 #define PAUSE_MS    100 /* until they ask again: the gateway is through with the answer by then */
 #define BACKLOG     4096
+#define WORD        " word" /* begins each piece */
 
 /* One direction of either side: read to `in`, written at once. */
 struct peer {
@@ -253,7 +254,10 @@ static void take_frame(struct page *page, int opcode, struct str frame)
     struct stream *s = piece || answer ? stream_of(frame) : NULL;
     if (!s) return;
     if (piece) {
-        stream_got(s);
+        /* What came to the gateway together comes together. */
+        for (size_t at; (at = str_find(frame, STR(WORD))) < frame.n;
+             frame = str_skip(frame, at + 1))
+            stream_got(s);
         return;
     }
     bool good = str_find(frame, STR("\"notice\":false")) < frame.n && s->n_got == g.n_deltas;
@@ -325,7 +329,7 @@ static void write_next(struct writer *w)
         event, sizeof event,
         "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
         "\"model\":\"bench\",\"system_fingerprint\":\"fp_1\",\"choices\":[{\"index\":0,\"delta\":{"
-        "\"content\":\" word%u\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
+        "\"content\":\"" WORD "%u\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
         w->n_sent);
     n = snprintf(chunk, sizeof chunk, "%x\r\n%s\r\n", (unsigned)n, event);
     s->sent_us[w->n_sent++] = now_us();
