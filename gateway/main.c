@@ -1,6 +1,7 @@
 /* main: the subcommands of `parley`. Those of the admin API are gateway/cli's. */
 #include "gateway/cli/cli.h"
 #include "gateway/commands.h"
+#include "gateway/settings.h"
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -38,7 +39,8 @@ static struct cli_local locals[N_SUBCOMMANDS + 1];
 static void usage(FILE *to)
 {
     _cleanup_(buf_done) struct buf more = BUF_INIT(1 << 20);
-    fprintf(to, "usage: parley COMMAND [--config FILE]\n\n");
+    fprintf(to, "usage: parley COMMAND [--config FILE]\n\n"
+                "FILE is var/parley.conf by default, if that is there.\n\n");
     for (size_t i = 0; i < N_SUBCOMMANDS; i++)
         fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
     cli_subjects(&more);
@@ -80,7 +82,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; n_args >= 0 && i < N_SUBCOMMANDS; i++) {
         const struct subcommand *c = &subcommands[i];
         if (strcmp(argv[optind], c->name) == 0 && n_args <= c->n_args_max)
-            return c->run(conf_path, argv + optind + 1);
+            return c->run(settings_path(conf_path), argv + optind + 1);
     }
     if (n_args >= 0) fprintf(stderr, "parley: %s is no command\n\n", argv[optind]);
     usage(stderr);

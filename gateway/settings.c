@@ -3,6 +3,7 @@
 #include "core/base/mem.h"
 #include "core/model/route.h"
 #include "gateway/channels.h"
+#include <unistd.h>
 
 static const char *const level_words[] = { "error", "warn", "info", "debug", NULL };
 static const char *const format_words[] = { "text", "json", NULL };
@@ -94,6 +95,12 @@ static enum err_kind read_sections(struct settings *s, struct err *why)
             return why->kind;
     }
     return hooks_out_conf_check(&s->webhooks, why);
+}
+
+const char *settings_path(const char *named)
+{
+    static const char usual[] = "var/parley.conf";
+    return named || access(usual, F_OK) != 0 ? named : usual;
 }
 
 enum err_kind settings_load(const char *path, struct settings **ret, struct err *why)

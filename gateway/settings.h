@@ -37,6 +37,9 @@ struct settings {
     struct settings *older; /* an earlier reload, whose strings may still be in use */
 };
 
+/* The file that is meant: the one that was named, else var/parley.conf, which scripts/run makes, if
+ * it is there; NULL = none. */
+const char *settings_path(const char *named);
 /* path NULL = defaults only. Sections "models", "tools" and "channels" are read by those who open
  * them. */
 enum err_kind settings_load(const char *path, struct settings **ret, struct err *why);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CONF_PATH   "var/parley.conf" /* what scripts/run makes */
 #define KEY_MAX     4096
 #define ANSWER_MAX  (16u << 20)
 #define ASK_MS      60000
@@ -170,8 +169,7 @@ static enum err_kind with_key(struct cli_link *link, const struct pg_stmt *stmt,
 static enum err_kind find_conf(struct cli_link *link, const struct cli_line *line, bool must,
                                struct err *why)
 {
-    const char *path = line->common[CLI_CONFIG];
-    if (!path && access(CONF_PATH, F_OK) == 0) path = CONF_PATH;
+    const char *path = settings_path(line->common[CLI_CONFIG]);
     if (!path && must)
         return err_set(why, ERR_CONF,
                        "which gateway? --config FILE on its machine, or PARLEY_URL and "

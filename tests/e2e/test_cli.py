@@ -165,6 +165,8 @@ def test_the_default_configuration_is_that_of_scripts_run(gateway, local, tmp_pa
     (tmp_path / "var/parley.conf").write_text(gateway.conf_path.read_text())
     local.more = []
     assert local.well("keys", "list", cwd=tmp_path)
+    done = subprocess.run([BINARY, "check"], env=gateway.environment(), cwd=tmp_path, text=True, capture_output=True)
+    assert "configuration        var/parley.conf" in done.stdout, done
 
 
 def test_a_gateway_that_is_not_there(world):
