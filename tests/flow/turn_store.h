@@ -119,6 +119,8 @@ static struct {
     char question_message[16], question_text[4096]; /* on the platform */
     char news[256];                                 /* the last that a webhook brought */
     int n_fetched;                                  /* by address */
+    size_t renewed[8];                              /* leases, by each renewal */
+    int n_renewals, n_renew_errors;                 /* the first ones fail */
     bool fetched_unguarded;
 } w;
 
@@ -422,8 +424,13 @@ static void do_renew(struct fake *f)
 void store_renew(struct store *s, struct op *op, struct str requests, struct str owner,
                  int64_t lease_ms, struct pg_rows *rows)
 {
-    (void)s, (void)requests, (void)owner, (void)lease_ms;
-    fake(op, do_renew)->rows = rows;
+    (void)s, (void)owner, (void)lease_ms;
+    struct fake *f = fake(op, do_renew);
+    f->rows = rows;
+    size_t *n = &w.renewed[w.n_renewals++ % 8];
+    *n = requests.n / UUID_TEXT_MAX; /* "{uuid,uuid}" */
+    if (w.n_renew_errors > 0) err_set(&f->err, ERR_IO, "away");
+    w.n_renew_errors -= w.n_renew_errors > 0;
 }
 static void do_requeue(struct fake *f)
 {
