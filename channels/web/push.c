@@ -120,12 +120,19 @@ static void stream_end(struct web_socket *s, struct uuid request)
         if (uuid_eq(&s->streams[i].request, &request)) s->streams[i] = (struct web_stream){ 0 };
 }
 
-static void put_piece(struct web *w, const char *type, const struct outbound *head, size_t from,
+/* An answer that grows. */
+struct growing {
+    const struct place *where;
+    struct uuid request;
+    struct str so_far, grown;
+};
+
+static void put_piece(struct web *w, const char *type, const struct growing *g, size_t from,
                       struct str text)
 {
     struct json_out o = web_frame(w, type);
-    json_field_str(&o, "thread", head->where.thread);
-    web_put_uuid(&o, "request", head->request);
+    json_field_str(&o, "thread", g->where->thread);
+    web_put_uuid(&o, "request", g->request);
     json_field_i64(&o, "from", (int64_t)from); /* bytes before it */
     json_field_str(&o, "text", text);
     json_close(&o, '}');
@@ -135,28 +142,28 @@ static void put_piece(struct web *w, const char *type, const struct outbound *he
  * The next piece for who has all before it; everything so far for who comes late or fell behind.
  * Who does not read gets nothing: there is always a later piece, or the whole message.
  */
-static void show(struct web_socket *s, const struct outbound *head, struct str so_far,
-                 struct str grown)
+static void show(struct web_socket *s, const struct growing *g)
 {
-    struct web_stream *st = s->conn ? stream_of(s, head->request) : NULL;
+    struct web_stream *st = s->conn ? stream_of(s, g->request) : NULL;
     if (!st) return;
-    size_t before = so_far.n - grown.n, queued = ws_queued_bytes(s->conn);
+    size_t before = g->so_far.n - g->grown.n, queued = ws_queued_bytes(s->conn);
     bool next = before == 0 || st->sent == before;
     if (queued > (next ? DELTA_QUEUE_MAX : PARTIAL_QUEUE_MAX)) return;
-    put_piece(s->web, next ? "delta" : "partial", head, next ? before : 0, next ? grown : so_far);
+    put_piece(s->web, next ? "delta" : "partial", g, next ? before : 0,
+              next ? g->grown : g->so_far);
     send_to(s, buf_str(&s->web->frame));
-    st->sent = so_far.n;
+    st->sent = g->so_far.n;
     st->at_ms = clock_ms();
 }
 
-void web_progress(struct channel *ch, const struct outbound *head, struct str so_far,
-                  struct str grown)
+void web_progress(struct channel *ch, const struct place *where, struct uuid request,
+                  struct str so_far, struct str grown)
 {
     struct web *w = container_of(ch, struct web, channel);
-    struct web_person *p = web_person_find(w, head->where.channel);
+    struct web_person *p = web_person_find(w, where->channel);
+    const struct growing g = { where, request, so_far, grown };
     if (!p) return;
-    list_each (it, next, &p->sockets)
-        show(container_of(it, struct web_socket, link), head, so_far, grown);
+    list_each (it, next, &p->sockets) show(container_of(it, struct web_socket, link), &g);
 }
 
 /* ---- messages ---- */

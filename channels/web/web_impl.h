@@ -143,5 +143,5 @@ void web_push_heard(struct redis_sub *sub, struct str payload);
 void web_put_uuid(struct json_out *o, const char *key, struct uuid id); /* nil: left out */
 void web_send(struct channel *ch, struct op *op, const struct outbound *out, struct sent *ret);
 void web_typing(struct channel *ch, const struct place *where);
-void web_progress(struct channel *ch, const struct outbound *head, struct str so_far,
-                  struct str grown);
+void web_progress(struct channel *ch, const struct place *where, struct uuid request,
+                  struct str so_far, struct str grown);

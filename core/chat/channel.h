@@ -128,11 +128,11 @@ struct channel_type {
 
     void (*typing)(struct channel *ch, const struct place *where); /* best effort; NULL = cannot */
     /*
-     * The reply so far, on every piece, for places that show it without edits (a web page). NULL =
-     * cannot. Called with whole code points; `grown` is the new end of `so_far`.
+     * The reply to a request so far, on every piece, for places that show it without edits (a web
+     * page). NULL = cannot. Called with whole code points; `grown` is the new end of `so_far`.
      */
-    void (*progress)(struct channel *ch, const struct outbound *head, struct str so_far,
-                     struct str grown);
+    void (*progress)(struct channel *ch, const struct place *where, struct uuid request,
+                     struct str so_far, struct str grown);
 
     /*
      * Fetch what an attachment's url names behind CHANNEL_PICTURE, at most chat.picture_max bytes.

@@ -164,11 +164,10 @@ static void preview(struct editor *e)
 
 static void show_progress(struct editor *e, struct str so_far, struct str piece)
 {
-    struct turn *t = e->turn;
-    if (!t->channel->type->progress) return;
-    struct outbound head = turn_outbound(t);
-    head.preview = true;
-    t->channel->type->progress(t->channel, &head, so_far, piece);
+    const struct claimed *rq = &e->turn->request;
+    struct channel *ch = e->turn->channel;
+    const struct place where = { rq->workspace, rq->place, rq->thread };
+    if (ch->type->progress) ch->type->progress(ch, &where, rq->request, so_far, piece);
 }
 
 void editor_grew(struct editor *e, struct str piece)
