@@ -11,6 +11,7 @@
  *   history.c   the same: conversations and their messages
  *   upload.c    files that go along with a message
  *   push.c      frames out, to every socket of a person in every process
+ *   growing.c   answers that grow, piece by piece
  */
 #pragma once
 #include "channels/web/protocol.h"
@@ -45,7 +46,9 @@ struct web {
     struct list invites; /* struct invite, see access.c */
     struct list uploads; /* struct upload, see upload.c */
     struct redis_sub pushes;
-    struct buf frame; /* the one being written */
+    struct buf frame;    /* the one being written */
+    struct list holding; /* struct web_socket: pieces wait in it, the oldest first */
+    struct timer hold_timer;
 };
 
 /* Everybody with one session token: the tabs of a browser. Lives while a socket is open. */
@@ -56,11 +59,13 @@ struct web_person {
     size_t n_sockets;
 };
 
-/* How much of a growing answer a socket has got. */
+/* How much of a growing answer a socket has got, and what waits behind that. */
 struct web_stream {
     struct uuid request; /* nil = free */
     size_t sent;
     uint64_t at_ms;
+    struct buf held;
+    char thread[UUID_TEXT_MAX]; /* of what is held */
 };
 
 struct web_socket {
@@ -71,6 +76,8 @@ struct web_socket {
     char ip[INET6_ADDRSTRLEN];
     struct web_stream *streams; /* places, at most WEB_STREAMS_MAX: most watch one at a time */
     size_t n_streams;
+    struct list holding; /* in web->holding, until due_ms */
+    uint64_t due_ms;
     size_t n_jobs;
     double tokens; /* frames it may still send now */
     uint64_t tokens_at_ms;
@@ -143,5 +150,11 @@ void web_push_heard(struct redis_sub *sub, struct str payload);
 void web_put_uuid(struct json_out *o, const char *key, struct uuid id); /* nil: left out */
 void web_send(struct channel *ch, struct op *op, const struct outbound *out, struct sent *ret);
 void web_typing(struct channel *ch, const struct place *where);
+
+/* growing.c */
 void web_progress(struct channel *ch, const struct place *where, struct uuid request,
                   struct str so_far, struct str grown);
+void web_growing_flush(struct web_person *p);                    /* what waits goes out */
+void web_growing_end(struct web_person *p, struct uuid request); /* the whole message came */
+void web_growing_left(struct web_socket *s);
+void web_growing_due(struct timer *t); /* of web->hold_timer */

@@ -19,6 +19,8 @@
 #define SETTLE_MS     2
 #define SETTLE_MAX_NS 1000000000
 
+#define BUSY_NS 250000000
+
 static struct metric slow_turns = METRIC(METRIC_COUNTER, "parley_loop_slow_turns_total", "",
                                          "Turns of the event loop that took longer than 10 ms.");
 static struct metric turn_time = METRIC(METRIC_HISTOGRAM, "parley_loop_turn_seconds", "",
@@ -191,6 +193,7 @@ static void run_real(struct loop *l, uint64_t ms)
 void loop_open(struct loop *l)
 {
     if (uv_loop_init(&l->uv)) abort(); /* no epoll, no program */
+    uv_loop_configure(&l->uv, UV_METRICS_IDLE_TIME);
     uv_timer_init(&l->uv, &l->tick);
     uv_prepare_init(&l->uv, &l->prepare);
     uv_check_init(&l->uv, &l->check);
@@ -201,6 +204,8 @@ void loop_open(struct loop *l)
     l->awake = l->settling = l->ticked = false;
     l->n_events = l->n_slow = l->max_turn_ms = 0;
     l->turn_began_ms = uv_now(&l->uv);
+    l->looked_ns = uv_hrtime();
+    l->idle_ns = l->busy = 0;
     metric_add(&slow_turns, 0);
     /* These two also keep the loop alive when nothing else does: it runs until loop_stop. */
     uv_prepare_start(&l->prepare, on_prepare);
@@ -254,6 +259,17 @@ void loop_hook_drop(struct loop_hook *h)
 void loop_wake(struct loop *l)
 {
     l->awake = true;
+}
+
+unsigned loop_busy(struct loop *l)
+{
+    uint64_t now = uv_hrtime(), passed = now - l->looked_ns;
+    if (passed < BUSY_NS) return l->busy;
+    uint64_t idle = uv_metrics_idle_time(&l->uv), slept = idle - l->idle_ns;
+    l->busy = slept < passed ? (unsigned)((passed - slept) * 100 / passed) : 0;
+    l->looked_ns = now;
+    l->idle_ns = idle;
+    return l->busy;
 }
 
 void loop_run_for(struct loop *l, uint64_t ms)

@@ -27,6 +27,8 @@ struct loop {
     uint64_t turn_began_ms; /* for the watchdog; real time even when the clock is virtual */
     uint64_t n_slow;        /* turns that kept the loop longer than LOOP_SLOW_MS */
     uint64_t max_turn_ms;
+    uint64_t looked_ns, idle_ns; /* when loop_busy last looked; the sleep until then */
+    unsigned busy;
 };
 
 #define LOOP_SLOW_MS 10
@@ -59,6 +61,10 @@ static inline bool timer_armed(const struct timer *t)
 {
     return t->node.at != 0;
 }
+
+/* Percent of the time that it did not sleep, since it was asked before, at least a quarter of a
+ * second ago. */
+unsigned loop_busy(struct loop *l);
 
 /* Called on every turn just before the poll: what gathered in the turn is sent here (group commit).
  */

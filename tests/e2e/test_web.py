@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import re
+import threading
 import uuid
 
 import pytest
@@ -36,6 +37,35 @@ def test_a_message_is_accepted_streamed_and_stored(world, gateway, ann):
     assert len(deltas) >= 2, "it grew before people's eyes"
     world.wait_settled(1)
     assert page.history(thread) == [("user", "a story"), ("assistant", "Once upon a **time**")]
+
+
+def test_a_busy_gateway_sends_fewer_longer_pieces(world, gateway, ann):
+    pieces = [f"{n} and" + " " * (n < 199) for n in range(200)]
+    world.model.on("story", world.model.stream(pieces, pause=0.01))
+    page, over = ann.connect(gateway), threading.Event()
+
+    def keep_busy():
+        while not over.is_set():
+            gateway.get("/metrics")
+
+    def pieces_have_waited():
+        thread = new_thread()
+        page.say(thread, "a story")
+        wait_until(lambda: page.answers(thread) == ["".join(pieces)], 60)
+        deltas = page.of("delta", thread=thread)
+        assert "".join(d["text"] for d in deltas) == "".join(pieces), "all of it, before the whole message"
+        assert [d["from"] for d in deltas] == [sum(len(e["text"]) for e in deltas[:n]) for n in range(len(deltas))]
+        return gateway.metric("parley_web_held_pieces_total") > 0 and len(deltas) < len(pieces) / 2
+
+    others = [threading.Thread(target=keep_busy) for _ in range(4)]
+    for other in others:
+        other.start()
+    try:
+        wait_until(pieces_have_waited, 60)
+    finally:
+        over.set()
+        for other in others:
+            other.join()
 
 
 def test_a_vote_on_an_answer(world, gateway, ann):

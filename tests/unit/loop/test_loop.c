@@ -166,6 +166,30 @@ Test(loop, the_real_clock_runs_until_stopped)
     cr_assert_geq(clock_ms() - began, 15);
 }
 
+static bool spin_on;
+
+static void spin(struct timer *t)
+{
+    uint64_t until = uv_hrtime() + 20000000;
+    while (uv_hrtime() < until) {}
+    if (spin_on) timer_set(&loop, t, 0);
+}
+
+Test(loop, knows_how_busy_it_is)
+{
+    struct timer t = { .fire = spin };
+    clock_real();
+    loop_run_for(&loop, 600);
+    cr_expect_lt(loop_busy(&loop), 50, "%u", loop_busy(&loop));
+    spin_on = true;
+    timer_set(&loop, &t, 0);
+    loop_run_for(&loop, 600);
+    cr_expect_gt(loop_busy(&loop), 90, "%u", loop_busy(&loop));
+    spin_on = false;
+    loop_run_for(&loop, 800);
+    cr_expect_lt(loop_busy(&loop), 50, "%u", loop_busy(&loop));
+}
+
 Test(loop, it_sleeps_until_the_next_timer)
 {
     clock_real();

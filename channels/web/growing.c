@@ -1,0 +1,177 @@
+/*
+ * growing: answers that grow before a person's eyes, piece by piece.
+ *
+ * A piece goes to every socket of its person at once. A frame costs the same whatever is in it, so
+ * when the gateway has a lot to do a piece waits a moment for the next ones, the longer the busier:
+ * thousands who read at once get fewer, longer pieces instead of late ones. The first piece of an
+ * answer never waits, nor does what is held when the whole message comes.
+ */
+#include "channels/web/web_impl.h"
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/base/metric.h"
+#include <stdio.h>
+
+#define DELTA_QUEUE_MAX   (128 * 1024) /* a reader this far behind gets no more pieces ... */
+#define PARTIAL_QUEUE_MAX 4096         /* ... until it has caught up: then all at once */
+#define STREAM_IDLE_MS    60000        /* an answer that stood still so long may lose its place */
+#define BUSY_PERCENT      50           /* from here on pieces wait ... */
+#define WAIT_MS           3            /* ... so long for each percent beyond */
+
+static struct metric held_pieces =
+    METRIC(METRIC_COUNTER, "parley_web_held_pieces_total", "",
+           "Pieces of answers that waited for the next one, because the gateway was busy.");
+
+struct growing {
+    const struct place *where;
+    struct uuid request;
+    struct str so_far, grown;
+};
+
+static void stream_clear(struct web_stream *st)
+{
+    buf_done(&st->held);
+    *st = (struct web_stream){ .held = BUF_INIT(DELTA_QUEUE_MAX) };
+}
+
+/* The place of a request among what a socket watches; NULL: it watches too many already. */
+static struct web_stream *stream_of(struct web_socket *s, struct uuid request)
+{
+    struct web_stream *free_one = NULL;
+    uint64_t now = clock_ms();
+    for (size_t i = 0; i < s->n_streams; i++) {
+        struct web_stream *st = &s->streams[i];
+        if (uuid_eq(&st->request, &request)) return st;
+        if (uuid_is_nil(&st->request) || now - st->at_ms > STREAM_IDLE_MS) free_one = st;
+    }
+    if (!free_one && s->n_streams < WEB_STREAMS_MAX) {
+        s->streams = mem_grow(s->streams, (s->n_streams + 1) * sizeof(*s->streams));
+        free_one = &s->streams[s->n_streams++];
+        *free_one = (struct web_stream){ .at_ms = now };
+    }
+    if (!free_one) return NULL;
+    stream_clear(free_one);
+    free_one->request = request;
+    free_one->at_ms = now;
+    return free_one;
+}
+
+/* from: bytes before it */
+static void send_piece(struct web_socket *s, const char *type, struct str thread,
+                       struct uuid request, size_t from, struct str text)
+{
+    struct json_out o = web_frame(s->web, type);
+    json_field_str(&o, "thread", thread);
+    web_put_uuid(&o, "request", request);
+    json_field_i64(&o, "from", (int64_t)from);
+    json_field_str(&o, "text", text);
+    web_frame_send(s, &o);
+}
+
+/* ---- pieces that wait ---- */
+
+static uint64_t wait_ms(const struct web *w)
+{
+    unsigned busy = loop_busy(w->channel.host->loop);
+    return busy > BUSY_PERCENT ? (busy - BUSY_PERCENT) * WAIT_MS : 0;
+}
+
+/* Who does not read gets nothing: there is always a later piece, or the whole message. */
+static void flush(struct web_socket *s)
+{
+    list_drop(&s->holding);
+    for (size_t i = 0; s->conn && i < s->n_streams; i++) {
+        struct web_stream *st = &s->streams[i];
+        struct str text = buf_str(&st->held);
+        if (text.n && ws_queued_bytes(s->conn) <= DELTA_QUEUE_MAX) {
+            send_piece(s, "delta", str_of(st->thread), st->request, st->sent, text);
+            st->sent += text.n;
+        }
+        buf_done(&st->held);
+    }
+}
+
+static void arm(struct web *w)
+{
+    if (list_empty(&w->holding)) return;
+    uint64_t due = list_first(&w->holding, struct web_socket, holding)->due_ms, now = clock_ms();
+    timer_set(w->channel.host->loop, &w->hold_timer, due > now ? due - now : 0);
+}
+
+void web_growing_due(struct timer *t)
+{
+    struct web *w = container_of(t, struct web, hold_timer);
+    uint64_t now = clock_ms();
+    while (!list_empty(&w->holding)) {
+        struct web_socket *s = list_first(&w->holding, struct web_socket, holding);
+        if (s->due_ms > now) break;
+        flush(s);
+    }
+    arm(w);
+}
+
+static void hold(struct web_socket *s, struct web_stream *st, const struct growing *g, uint64_t ms)
+{
+    struct web *w = s->web;
+    st->at_ms = clock_ms();
+    snprintf(st->thread, sizeof st->thread, "%.*s", STR_ARG(g->where->thread));
+    buf_add(&st->held, g->grown); /* no room: the next one is a "partial" with everything */
+    metric_add(&held_pieces, 1);
+    if (!list_empty(&s->holding)) return;
+    s->due_ms = st->at_ms + ms;
+    list_push(&w->holding, &s->holding);
+    if (!timer_armed(&w->hold_timer)) arm(w);
+}
+
+/* ---- public ---- */
+
+/* The next piece for who has all before it; everything so far for who comes late or fell behind. */
+static void show(struct web_socket *s, const struct growing *g)
+{
+    struct web_stream *st = s->conn ? stream_of(s, g->request) : NULL;
+    if (!st) return;
+    size_t before = g->so_far.n - g->grown.n, queued = ws_queued_bytes(s->conn);
+    bool next = before == 0 || st->sent + st->held.n == before;
+    uint64_t ms = next && before > 0 ? wait_ms(s->web) : 0;
+    if (ms > 0 || (next && before > 0 && st->held.n)) {
+        hold(s, st, g, ms);
+        return;
+    }
+    buf_done(&st->held);
+    if (queued > (next ? DELTA_QUEUE_MAX : PARTIAL_QUEUE_MAX)) return;
+    send_piece(s, next ? "delta" : "partial", g->where->thread, g->request, next ? before : 0,
+               next ? g->grown : g->so_far);
+    st->sent = g->so_far.n;
+    st->at_ms = clock_ms();
+}
+
+void web_progress(struct channel *ch, const struct place *where, struct uuid request,
+                  struct str so_far, struct str grown)
+{
+    struct web *w = container_of(ch, struct web, channel);
+    struct web_person *p = web_person_find(w, where->channel);
+    const struct growing g = { where, request, so_far, grown };
+    if (!p) return;
+    list_each (it, next, &p->sockets) show(container_of(it, struct web_socket, link), &g);
+}
+
+void web_growing_flush(struct web_person *p)
+{
+    list_each (it, next, &p->sockets) flush(container_of(it, struct web_socket, link));
+}
+
+void web_growing_end(struct web_person *p, struct uuid request)
+{
+    list_each (it, next, &p->sockets) {
+        struct web_socket *s = container_of(it, struct web_socket, link);
+        for (size_t i = 0; i < s->n_streams; i++)
+            if (uuid_eq(&s->streams[i].request, &request)) stream_clear(&s->streams[i]);
+    }
+}
+
+void web_growing_left(struct web_socket *s)
+{
+    list_drop(&s->holding);
+    for (size_t i = 0; i < s->n_streams; i++) buf_done(&s->streams[i].held);
+    free(s->streams);
+}
