@@ -30,8 +30,8 @@ static enum err_kind refused(struct err *why, const char *what, size_t at)
 }
 
 /*
- * One for all documents: made anew for each, it costs more than to parse a short one. Without flags:
- * the scan is stricter than they are.
+ * One for all documents: made anew for each, it costs more than to parse a short one. Without
+ * flags: the scan is stricter than they are.
  */
 static _Thread_local struct json_tokener *kept;
 
