@@ -214,11 +214,13 @@ void model_answer_done(struct model_answer *a);
 /*
  * Ask the model and stream its reply. Retries before the first piece are made inside (m->tries).
  * ask        borrowed until the op ends
- * on_text    called from the loop with each new piece, of all that came at once; it may cancel the
- * op; never called after ret        zero-initialised by the caller, alive until the op ends; text
- * grows while pieces come op         succeeds with text, or with calls if the question has tools; a
- * text longer than m->reply_max is cut, with finish MODEL_LENGTH. Fails with ERR_LIMIT
- * err.retry_after_ms set: too many requests. 0: the conversation is longer than the model's context
+ * on_text    called from the loop with what came since; it may cancel the op; never called after
+ * ret        zero-initialised by the caller, alive until the op ends; text grows while pieces come
+ * op         succeeds with text, or with calls if the question has tools; a text longer than
+ *            m->reply_max is cut, with finish MODEL_LENGTH.
+ *            Fails with
+ *              ERR_LIMIT    err.retry_after_ms set: too many requests. 0: the conversation is
+ *                           longer than the model's context
  *              ERR_TIMEOUT  no first piece, nothing for idle_ms, or not through after total_ms
  *              ERR_IO       the server is away, overloaded or failing
  *              ERR_UNKNOWN  the answer broke off
