@@ -123,7 +123,7 @@ static void hold(struct web_socket *s, struct web_stream *st, const struct growi
     if (!timer_armed(&w->hold_timer)) arm(w);
 }
 
-/* ---- public ---- */
+/* ---- pieces as they come, and the end ---- */
 
 /* The next piece for who has all before it; everything so far for who comes late or fell behind. */
 static void show(struct web_socket *s, const struct growing *g)
@@ -132,8 +132,9 @@ static void show(struct web_socket *s, const struct growing *g)
     if (!st) return;
     size_t before = g->so_far.n - g->grown.n, queued = ws_queued_bytes(s->conn);
     bool next = before == 0 || st->sent + st->held.n == before;
-    uint64_t ms = next && before > 0 ? wait_ms(s->web) : 0;
-    if (ms > 0 || (next && before > 0 && st->held.n)) {
+    bool may_wait = next && before > 0;
+    uint64_t ms = may_wait ? wait_ms(s->web) : 0;
+    if (may_wait && (ms > 0 || st->held.n)) {
         hold(s, st, g, ms);
         return;
     }
