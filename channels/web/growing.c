@@ -2,9 +2,9 @@
  * growing: answers that grow before a person's eyes, piece by piece.
  *
  * A piece goes to every socket of its person at once. A frame costs the same whatever is in it, so
- * when the gateway has a lot to do a piece waits a moment for the next ones, the longer the busier:
- * thousands who read at once get fewer, longer pieces instead of late ones. The first piece of an
- * answer never waits, nor does what is held when the whole message comes.
+ * when the gateway has a lot to do a piece waits a moment for the next ones: thousands who read at
+ * once get fewer, longer pieces instead of late ones. The first piece of an answer never waits, nor
+ * does what is held when the whole message comes.
  */
 #include "channels/web/web_impl.h"
 #include "core/base/clock.h"
@@ -15,8 +15,9 @@
 #define DELTA_QUEUE_MAX   (128 * 1024) /* a reader this far behind gets no more pieces ... */
 #define PARTIAL_QUEUE_MAX 4096         /* ... until it has caught up: then all at once */
 #define STREAM_IDLE_MS    60000        /* an answer that stood still so long may lose its place */
-#define BUSY_PERCENT      50           /* from here on pieces wait ... */
-#define WAIT_MS           3            /* ... so long for each percent beyond */
+#define BUSY_PERCENT      70           /* of the time: pieces begin to wait ... */
+#define EASY_PERCENT      40           /* ... and here they end; waiting saves some of the work */
+#define WAIT_MS           100
 
 static struct metric held_pieces =
     METRIC(METRIC_COUNTER, "parley_web_held_pieces_total", "",
@@ -70,10 +71,11 @@ static void send_piece(struct web_socket *s, const char *type, struct str thread
 
 /* ---- pieces that wait ---- */
 
-static uint64_t wait_ms(const struct web *w)
+static bool waits(struct web *w)
 {
     unsigned busy = loop_busy(w->channel.host->loop);
-    return busy > BUSY_PERCENT ? (busy - BUSY_PERCENT) * WAIT_MS : 0;
+    w->pieces_wait = busy > (w->pieces_wait ? EASY_PERCENT : BUSY_PERCENT);
+    return w->pieces_wait;
 }
 
 /* Who does not read gets nothing: there is always a later piece, or the whole message. */
@@ -110,7 +112,7 @@ void web_growing_due(struct timer *t)
     arm(w);
 }
 
-static void hold(struct web_socket *s, struct web_stream *st, const struct growing *g, uint64_t ms)
+static void hold(struct web_socket *s, struct web_stream *st, const struct growing *g)
 {
     struct web *w = s->web;
     st->at_ms = clock_ms();
@@ -118,7 +120,7 @@ static void hold(struct web_socket *s, struct web_stream *st, const struct growi
     buf_add(&st->held, g->grown); /* no room: the next one is a "partial" with everything */
     metric_add(&held_pieces, 1);
     if (!list_empty(&s->holding)) return;
-    s->due_ms = st->at_ms + ms;
+    s->due_ms = st->at_ms + WAIT_MS;
     list_push(&w->holding, &s->holding);
     if (!timer_armed(&w->hold_timer)) arm(w);
 }
@@ -132,10 +134,8 @@ static void show(struct web_socket *s, const struct growing *g)
     if (!st) return;
     size_t before = g->so_far.n - g->grown.n, queued = ws_queued_bytes(s->conn);
     bool next = before == 0 || st->sent + st->held.n == before;
-    bool may_wait = next && before > 0;
-    uint64_t ms = may_wait ? wait_ms(s->web) : 0;
-    if (may_wait && (ms > 0 || st->held.n)) {
-        hold(s, st, g, ms);
+    if (next && before > 0 && (waits(s->web) || st->held.n)) {
+        hold(s, st, g);
         return;
     }
     buf_done(&st->held);

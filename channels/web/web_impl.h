@@ -49,6 +49,7 @@ struct web {
     struct buf frame;    /* the one being written */
     struct list holding; /* struct web_socket: pieces wait in it, the oldest first */
     struct timer hold_timer;
+    bool pieces_wait; /* the gateway is busy */
 };
 
 /* Everybody with one session token: the tabs of a browser. Lives while a socket is open. */

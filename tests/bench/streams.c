@@ -5,10 +5,10 @@
  *
  *   parley_streams STUB_PORT GATEWAY_PORT STREAMS DELTAS RATE SECONDS RAMP_SECONDS
  *
- * Each of STREAMS asks again 100 ms after its answer of DELTAS pieces, RATE a second. RATE 0:
- * the next piece is sent as soon as the last one has arrived. Streams begin one after the other
- * over RAMP_SECONDS; then counting begins. Every question carries a mark, #s<stream>#, which tells
- * the model whose it is; so one process knows when each piece was sent and when it arrived.
+ * Each of STREAMS asks again 100 ms after its answer of DELTAS pieces, RATE a second. Streams begin
+ * one after the other over RAMP_SECONDS; then counting begins. Every question carries a mark,
+ * #s<stream>#, which tells the model whose it is; so one process knows when each piece was sent and
+ * when it arrived.
  */
 #include "core/base/buf.h"
 #include "core/base/mem.h"
@@ -155,8 +155,6 @@ static void stream_end(struct stream *s, bool good)
     timer_set(&g.loop, &s->start, PAUSE_MS);
 }
 
-static void write_next(struct writer *w);
-
 static void stream_got(struct stream *s)
 {
     uint64_t now = now_us();
@@ -164,7 +162,6 @@ static void stream_got(struct stream *s)
     if (s->n_got == 0) sample(&g.first, now - s->asked_us);
     sample(&g.late, now - s->sent_us[s->n_got++]);
     g.n_pieces += g.counting;
-    if (g.rate == 0 && s->writer) write_next(s->writer);
 }
 
 static void on_start(struct timer *t)
@@ -336,7 +333,7 @@ static void write_next(struct writer *w)
     peer_send(&w->peer, str_from(chunk, (size_t)n));
     if (w->n_sent == g.n_deltas) {
         writer_end(w);
-    } else if (g.rate > 0) {
+    } else {
         uint64_t due = w->began_us + (uint64_t)(w->n_sent * 1e6 / g.rate), now = now_us();
         timer_set(&g.loop, &w->pace, due > now ? (due - now) / 1000 : 0);
     }
