@@ -21,11 +21,6 @@ void alike_forget(struct alike *a)
     buf_clear(&a->form);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 /* Behind the key, at the quote where its string begins; SIZE_MAX: there is none. */
 static size_t string_begin(struct str event, const char *key)
 {
@@ -35,8 +30,10 @@ static size_t string_begin(struct str event, const char *key)
     if (at == SIZE_MAX) return SIZE_MAX;
     at += quoted.n;
     if (str_find(str_skip(event, at), quoted) != SIZE_MAX) return SIZE_MAX; /* which is it? */
-    while (at < event.n && (is_space(event.p[at]) || event.p[at] == ':')) at++;
-    return at < event.n && event.p[at] == '"' ? at : SIZE_MAX;
+    struct str rest = str_trim(str_skip(event, at));
+    if (!str_starts(rest, STR(":"))) return SIZE_MAX;
+    rest = str_trim(str_skip(rest, 1));
+    return str_starts(rest, STR("\"")) ? (size_t)(rest.p - event.p) : SIZE_MAX;
 }
 
 /* Behind its last quote. */

@@ -72,6 +72,8 @@ Test(alike, what_is_not_kept)
 {
     cr_expect_null(fit("{\"a\":\"x\"}", "t", "{\"a\":\"x\"} "));
     cr_expect_null(fit("{\"t\":1}", "t", "{\"t\":2}"));
+    cr_expect_null(fit("[\"t\" \"x\"]", "t", "[\"t\" \"y\"]"));
+    cr_expect_null(fit("[\"t\"]", "t", "[\"t\"]"));
     cr_expect_null(fit("{\"t\":[\"x\"]}", "t", "{\"t\":[\"y\"]}"));
     cr_expect_null(
         fit("{\"t\":\"x\",\"a\":{\"t\":\"x\"}}", "t", "{\"t\":\"y\",\"a\":{\"t\":\"x\"}}"));
