@@ -48,7 +48,7 @@ static struct web_stream *stream_of(struct web_socket *s, struct uuid request)
     if (!free_one && s->n_streams < WEB_STREAMS_MAX) {
         s->streams = mem_grow(s->streams, (s->n_streams + 1) * sizeof(*s->streams));
         free_one = &s->streams[s->n_streams++];
-        *free_one = (struct web_stream){ .at_ms = now };
+        *free_one = (struct web_stream){ .sent = 0 };
     }
     if (!free_one) return NULL;
     stream_clear(free_one);
@@ -116,7 +116,7 @@ static void hold(struct web_socket *s, struct web_stream *st, const struct growi
 {
     struct web *w = s->web;
     st->at_ms = clock_ms();
-    snprintf(st->thread, sizeof st->thread, "%.*s", STR_ARG(g->where->thread));
+    if (!st->held.n) snprintf(st->thread, sizeof st->thread, "%.*s", STR_ARG(g->where->thread));
     buf_add(&st->held, g->grown); /* no room: the next one is a "partial" with everything */
     metric_add(&held_pieces, 1);
     if (!list_empty(&s->holding)) return;
