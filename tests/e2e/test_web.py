@@ -50,7 +50,10 @@ def test_a_busy_gateway_sends_fewer_longer_pieces(world, gateway, ann):
 
     def pieces_have_waited():
         thread = new_thread()
+        leaves = ann.connect(gateway)
         page.say(thread, "a story")
+        wait_until(lambda: len(leaves.of("delta", thread=thread)) > 2, 60)
+        leaves.close()  # with pieces that wait for it
         wait_until(lambda: page.answers(thread) == ["".join(pieces)], 60)
         deltas = page.of("delta", thread=thread)
         assert "".join(d["text"] for d in deltas) == "".join(pieces), "all of it, before the whole message"
