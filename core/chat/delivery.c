@@ -1,10 +1,10 @@
 /*
  * delivery: the parts of a reply go out in order, one at a time.
  *
- * A part is marked "sending" in the database before its first byte leaves, and recorded afterwards.
- * Where a process died, or a connection broke, between the two, nobody can know whether the
- * platform took it: for a platform with idempotency keys, and for an edit, it is simply sent again;
- * for others chat.unknown_outcome decides.
+ * A part is marked "sending" in the database before its first byte leaves, and recorded afterwards;
+ * the first one in the commit that keeps the reply. Where a process died, or a connection broke,
+ * between the two, nobody can know whether the platform took it: for a platform with idempotency
+ * keys, and for an edit, it is simply sent again; for others chat.unknown_outcome decides.
  */
 #include "core/chat/delivery.h"
 #include "core/base/clock.h"
@@ -170,6 +170,10 @@ static enum flow_rc mark_start(struct flow *f)
     struct delivery *d = of_flow(f);
     struct turn *t = d->turn;
     part(d)->wait_ms = 0;
+    if (part(d)->marked) {
+        part(d)->marked = false;
+        return FLOW_NEXT;
+    }
     store_mark(t->chat->store, &f->op, part(d)->id, t->request.request, t->request.attempt,
                t->chat->conf.lease_ms, &d->rows);
     return FLOW_WAIT;
@@ -392,8 +396,9 @@ struct str delivery_cut(struct delivery *d, struct turn *t)
     d->n_parts = (int)split_text(&t->arena, marked_late(t), &rule, &texts);
     d->parts = arena_new_array(&t->arena, struct delivery_part, (size_t)d->n_parts + 1);
     for (int i = 0; i < d->n_parts; i++)
-        d->parts[i] =
-            (struct delivery_part){ .id = uuid_v7(), .text = texts[i].text, .open = true };
+        d->parts[i] = (struct delivery_part){
+            .id = uuid_v7(), .text = texts[i].text, .open = true, .marked = i == 0
+        };
     return parts_json(d);
 }
 

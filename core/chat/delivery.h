@@ -1,6 +1,6 @@
 /*
- * delivery - the parts of a kept reply, sent in order, each marked before and recorded after. A
- * child flow of the turn.
+ * delivery - the parts of a kept reply, sent in order, each marked before and recorded after; the
+ * first is marked as it is kept. A child flow of the turn.
  */
 #pragma once
 #include "core/chat/channel.h"
@@ -15,6 +15,7 @@ struct delivery_part {
     int attempts;
     int64_t wait_ms;
     bool open;    /* still to send */
+    bool marked;  /* by the commit that kept the reply */
     bool unknown; /* perhaps sent, by us or by a process that died */
 };
 

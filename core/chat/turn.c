@@ -651,6 +651,7 @@ static enum flow_rc keep_start(struct flow *f)
         .costs = bill_json(t),
         .receipt = receipt_make(t),
         .exposures = trial_exposures(t),
+        .lease_ms = t->chat->conf.lease_ms,
         .parts = t->parts,
         .n_parts = t->delivery->n_parts,
     };
@@ -672,9 +673,13 @@ static void context_grew(struct turn *t)
 static enum flow_rc keep_done(struct flow *f)
 {
     struct turn *t = turn_of(f);
-    /* Kept by a try whose outcome got lost, or our lease has passed on: the next claim tells. */
     if (t->rows.n == 0) {
-        err_set(&f->err, ERR_CANCELLED, "the lease was lost, or it is kept already");
+        /* A try whose outcome got lost may be committing in this very moment: that is seen next. */
+        if (!t->keep_missed) {
+            t->keep_missed = true;
+            return go(t, STEP_KEEP_WAIT);
+        }
+        err_set(&f->err, ERR_CANCELLED, "the lease was lost");
         return FLOW_STOP;
     }
     t->message_count = (int)pg_rows_i64(&t->rows, 0, 1);

@@ -32,7 +32,8 @@ const struct pg_batch_kind store_mark_kind = {
               "  RETURNING i.delivery, i.ord"
               "), marked AS ("
               "  UPDATE deliveries d SET status = 'sending', attempts = d.attempts + 1"
-              "  FROM ours WHERE d.id = ours.delivery AND d.status IN ('pending', 'sending') RETURNING ours.ord"
+              "  FROM ours WHERE d.id = ours.delivery AND CASE WHEN d.status IN ('pending', 'sending') THEN true END"
+              "  RETURNING ours.ord"
               ") SELECT ord FROM marked ORDER BY ord" },
     .n_columns = 4,
     .types = mark_types,

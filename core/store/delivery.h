@@ -2,7 +2,7 @@
  * delivery - the outbox: parts of a kept reply on their way to a platform.
  *
  * pending -> sending -> sent | pending (again later) | unknown (perhaps sent) | dead (never will
- * be).
+ * be). The first part begins as sending: who keeps a reply sends it.
  */
 #pragma once
 #include "core/store/store.h"

@@ -221,22 +221,23 @@ void store_requeue(struct store *s, struct op *op, struct uuid request, int atte
 }
 
 static const enum pg_type keep_types[] = {
-    PG_UUID, PG_UUID, PG_INT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TEXT, PG_TEXT,
-    PG_TEXT, PG_INT,  PG_INT, PG_INT,  PG_JSON, PG_INT,  PG_JSON, PG_JSON, PG_JSON,
+    PG_UUID, PG_UUID, PG_INT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TEXT, PG_TEXT, PG_TEXT,
+    PG_INT,  PG_INT,  PG_INT, PG_JSON, PG_INT,  PG_JSON, PG_JSON, PG_JSON, PG_INT,
 };
 
 /*
- * Invariant 4: everything about a reply commits here, at once, before its final text is sent. An
- * urgent request may be kept together with the answer that it stopped: hence the sum for each
- * conversation.
+ * Invariant 4: everything about a reply commits here, at once, before its final text is sent; its
+ * first part is marked with it. An urgent request may be kept together with the answer that it
+ * stopped: hence the sum for each conversation.
  */
 const struct pg_batch_kind store_keep_kind = {
     .stmt = { "keep",
               "WITH input AS ("
               "  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::text[],"
               "    $7::bool[], $8::text[], $9::text[], $10::text[], $11::int8[], $12::int8[], $13::int8[],"
-              "    $14::jsonb[], $15::int8[], $16::jsonb[], $17::jsonb[], $18::jsonb[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
-              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, receipt, costs, exposures, ord)"
+              "    $14::jsonb[], $15::int8[], $16::jsonb[], $17::jsonb[], $18::jsonb[], $19::int8[]) WITH ORDINALITY AS t (request, reply, attempt, query, answers, content,"
+              "    notice, outcome, reason, model, prompt_tokens, completion_tokens, latency_ms, parts, n_parts, receipt, costs, exposures,"
+              "    lease_ms, ord)"
               "), kept AS ("
               "  UPDATE requests r SET"
               "    status = CASE WHEN i.n_parts > 0 THEN 'sending' ELSE i.outcome END, outcome = i.outcome,"
@@ -245,7 +246,7 @@ const struct pg_batch_kind store_keep_kind = {
               "    completion_tokens = nullif(i.completion_tokens, -1), total_latency_ms = i.latency_ms,"
               "    total_cost = (SELECT CASE WHEN sum(x.cost) > 999999 THEN 999999 ELSE sum(x.cost) END FROM jsonb_to_recordset(i.costs) AS x (cost numeric)),"
               "    completed_at = CASE WHEN i.n_parts > 0 THEN NULL ELSE now() END,"
-              "    config_snapshot = coalesce(i.receipt -> 'configured', '{}')"
+              "    config_snapshot = coalesce(i.receipt -> 'configured', '{}'), lease_until = now() + i.lease_ms * interval '1 ms'"
               "  FROM input i WHERE r.id = i.request AND CASE r.status WHEN 'running' THEN r.attempt = i.attempt END"
               "  RETURNING r.conversation_id, r.user_id, r.channel, r.total_cost, i.*"
               "), said AS ("
@@ -278,8 +279,9 @@ const struct pg_batch_kind store_keep_kind = {
               "  WHERE x.fresh ORDER BY x.experiment, k.user_id, k.conversation_id"
               "  ON CONFLICT DO NOTHING"
               "), parted AS ("
-              "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice)"
-              "  SELECT d.id, k.request, d.part, k.n_parts, d.text, k.notice"
+              "  INSERT INTO deliveries (id, request_id, part, n_parts, content, notice, status, attempts)"
+              "  SELECT d.id, k.request, d.part, k.n_parts, d.text, k.notice,"
+              "    CASE d.part WHEN 0 THEN 'sending' ELSE 'pending' END, CASE d.part WHEN 0 THEN 1 ELSE 0 END"
               "  FROM kept k, jsonb_to_recordset(k.parts) AS d (id uuid, part int, text text)"
               "), counted AS ("
               "  UPDATE conversations c SET last_activity = now(),"
@@ -290,8 +292,13 @@ const struct pg_batch_kind store_keep_kind = {
               "    FROM kept WHERE n_parts > 0 GROUP BY conversation_id) k WHERE c.id = k.conversation_id"
               "  RETURNING c.id, c.message_count"
               ") SELECT k.ord, c.message_count FROM kept k LEFT JOIN counted c ON c.id = k.conversation_id "
-              "ORDER BY k.ord" },
-    .n_columns = 18,
+              "UNION ALL "
+              "SELECT i.ord, c.message_count FROM input i CROSS JOIN LATERAL ("
+              "  SELECT r.conversation_id FROM requests r WHERE r.id = i.request"
+              "    AND CASE r.status WHEN 'sending' THEN r.attempt = i.attempt AND r.reply_id = i.reply END LIMIT 1) r "
+              "CROSS JOIN LATERAL (SELECT c.message_count FROM conversations c WHERE c.id = r.conversation_id LIMIT 1) c "
+              "ORDER BY 1" },
+    .n_columns = 19,
     .types = keep_types,
     .rows_max = 128,
 };
@@ -317,6 +324,7 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
         pg_json(r->receipt.n ? r->receipt : STR("{}")),
         pg_json(r->costs.n ? r->costs : STR("[]")),
         pg_json(r->exposures.n ? r->exposures : STR("[]")),
+        pg_int(r->lease_ms),
     };
     pg_batch_add(s->keep, op, row, rows);
 }

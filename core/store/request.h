@@ -120,9 +120,14 @@ struct reply_row {
     /* JSON: [{"experiment", "variant", "person", "fresh", "failed", "stopped", "first_token_ms"}]:
      * what was tried on it; fresh = it is to be the unit's from now on */
     struct str exposures;
+    int64_t lease_ms; /* renewed */
 };
 
-/* Rows: the conversation's new message_count. None: not ours any more, nothing was written. */
+/*
+ * Rows: the conversation's new message_count. None: not ours any more, nothing was written. The
+ * first part is "sending" from here on, as by store_mark. Safe to repeat: what was kept under the
+ * same reply by the same attempt is answered as the first time, and nothing is written.
+ */
 void store_keep(struct store *s, struct op *op, const struct reply_row *r, struct pg_rows *rows);
 
 /* Remember which message of ours shows the growing answer, so that whoever goes on can edit it. */

@@ -22,8 +22,10 @@ GROWING = {**LEASE, "preview_after": "0s"}
 ONLY_WITHOUT_POSTGRES = {"turn.keep_wait", "delivery.record_wait"}
 # Reached only by a vote on what is not recorded: test_killed_while_a_vote_waits.
 ONLY_BY_VOTES = {"intake.wait"}
-# From the commit of the mark to that of the record nobody can know whether Telegram took the message.
-UNKNOWN = {"delivery.mark.done", "delivery.send.start", "delivery.send.done", "delivery.record.start"}
+# From the commit that keeps and marks to that of the record nobody can know whether Telegram took the message.
+UNKNOWN = {"turn.keep.done", "turn.deliver.start", "delivery.load.start", "delivery.load.done", "delivery.wait.start",
+           "delivery.wait.done", "delivery.mark.start", "delivery.mark.done", "delivery.send.start", "delivery.send.done",
+           "delivery.record.start"}
 
 
 @functools.lru_cache(None)

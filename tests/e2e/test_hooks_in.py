@@ -330,7 +330,7 @@ def test_where_nobody_may_write_it_is_a_dead_letter(world, gateway, admin, alice
 
 # --- what fails ------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("point", ["hook.in.accept.start", "intake.store.done", "turn.claim.done", "turn.keep.done", "delivery.record.done"])
+@pytest.mark.parametrize("point", ["hook.in.accept.start", "intake.store.done", "turn.claim.done", "turn.keep.start", "delivery.record.done"])
 def test_killed_at(world, point):
     gateway = admin_gateway(world, telegram="webhook", chat={"lease": "1s"}).start()
     world.hook(gateway)

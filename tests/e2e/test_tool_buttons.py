@@ -3,6 +3,7 @@
 import pytest
 
 from fakes.mcp import FakeMcp
+from fakes.telegram import Fault
 from harness.browser import Browser
 from harness.discord import Town
 from harness.slack import Workspace
@@ -156,7 +157,9 @@ def test_an_old_question_after_a_new_conversation(world, server, guarded, alice)
 
 
 def test_another_process_sends_the_question(world, server, guarded, alice):
-    gateway = world.gateway(tools=[guarded], chat={"lease": "1s"}).start(PARLEY_ABORT_AT="delivery.mark.start:1")
+    """One that Telegram wanted to have later."""
+    world.bot.inject("sendMessage", Fault.too_many(retry_after=1))
+    gateway = world.gateway(tools=[guarded], chat={"lease": "1s"}).start(PARLEY_ABORT_AT="delivery.record.done:1")
     world.hook(gateway)
     world.bot.say(alice, "x")
     gateway.wait_killed()

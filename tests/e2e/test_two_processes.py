@@ -68,9 +68,9 @@ def test_one_that_slept_past_its_lease_cannot_write(world, pair):
     assert first.alive() and second.alive()
 
 
-@pytest.mark.parametrize("point", ["turn.keep.start", "delivery.mark.start", "delivery.send.start"])
+@pytest.mark.parametrize("point", ["turn.keep.start", "delivery.send.start"])
 def test_one_stopped_at_a_step_wakes_up_to_a_lost_lease(world, point):
-    """SIGSTOP exactly before it commits, marks or sends; it wakes when the other has answered."""
+    """SIGSTOP exactly before it commits or sends; it wakes when the other has answered."""
     second = world.gateway(chat=LEASE)
     first = world.gateway(chat=LEASE).start(PARLEY_STOP_AT=point)
     second.start()
@@ -92,6 +92,23 @@ def test_one_stopped_at_a_step_wakes_up_to_a_lost_lease(world, point):
         assert world.bot.texts(alice) == ["echo: hard", "echo: next"]
     assert [c for r, c in world.sql("SELECT role, content FROM messages ORDER BY id") if r == "assistant"] == [
         "echo: hard", "echo: next"]
+
+
+def test_one_stopped_before_it_marks_the_second_part_leaves_it_to_the_other(world):
+    second = world.gateway(chat=LEASE)
+    first = world.gateway(chat=LEASE).start(PARLEY_STOP_AT="delivery.mark.start:2")
+    second.start()
+    world.hook(first)
+    alice = world.bot.person(7)
+    world.model.on("hard", world.model.stream(["a" * 3000, "\n\n", "b" * 3000]))
+    world.bot.say(alice, "hard")
+    wait_until(lambda: world.one("SELECT count(*) FROM requests WHERE lease_owner IS NOT NULL"))
+    world.wait_settled(1, 15)
+    first.thaw()
+    world.bot.say(alice, "next")
+    wait_until(lambda: world.bot.texts(alice)[-1] == "echo: next")
+    world.wait_settled(2)
+    assert world.bot.texts(alice) == ["a" * 3000, "b" * 3000, "echo: next"]
 
 
 def test_only_one_polls_and_the_other_takes_over(world):

@@ -137,7 +137,7 @@ static int ops_of_a_good_run(bool says)
 static void each_trouble_at_each_op(bool says, const char *shown)
 {
     int n_ops = ops_of_a_good_run(says);
-    cr_assert_geq(n_ops, 6);
+    cr_assert_geq(n_ops, 5);
     for (int at = 1; at <= n_ops; at++) {
         for (enum trouble trouble = FAIL_BEFORE; trouble <= LIMITED; trouble++) {
             world_close();

@@ -36,7 +36,7 @@ struct fake_part {
 };
 
 struct fake_request {
-    struct uuid id, conversation, merged_into;
+    struct uuid id, conversation, merged_into, reply;
     enum status status;
     int attempt, n_parts;
     bool urgent, notice, stop_wanted;
@@ -99,7 +99,8 @@ static struct {
     char picture_asked[256]; /* the first of the last question: its type and data, or its address */
     char kept_key[REUSE_KEY_MAX], kept_answer[1024]; /* the newest to be given again */
     int n_lookups;
-    bool queue_full; /* at the next lookup */
+    bool queue_full;  /* at the next lookup */
+    bool kept_unseen; /* at the next one, as while a try before commits */
     int votes, n_votes_heard;
     bool not_recorded_yet;       /* the answer that is voted on */
     char code_hash[80];          /* of /link */
@@ -456,20 +457,25 @@ static void parts_read(struct fake_request *rq, const char *text)
         json_get_str(json_at(doc, (size_t)i), "text", &part);
         cr_assert(uuid_parse(id, &rq->parts[i].id));
         put(rq->parts[i].text, sizeof rq->parts[i].text, part);
-        strcpy(rq->parts[i].status, "pending");
+        strcpy(rq->parts[i].status, i == 0 ? "sending" : "pending");
     }
     json_free(doc);
 }
 static void do_keep(struct fake *f)
 {
     pg_rows_done(f->rows);
-    if (f->rq->status != RUNNING || f->rq->attempt != f->attempt) return;
+    if (f->rq->attempt != f->attempt) return;
+    bool again = f->rq->status == SENDING && uuid_eq(&f->rq->reply, &f->id);
+    if (again) row_add(f->rows)[1].i = 2;
+    if (f->rq->status != RUNNING) return;
+    f->rq->reply = f->id;
     strcpy(f->rq->outcome, f->text2);
     f->rq->notice = f->flag;
     parts_read(f->rq, f->text);
     cr_assert_eq(f->rq->n_parts, f->n);
     f->rq->status = f->n ? SENDING : ENDED;
-    row_add(f->rows)[1].i = 2;
+    if (!w.kept_unseen) row_add(f->rows)[1].i = 2;
+    w.kept_unseen = false;
 }
 void store_keep(struct store *s, struct op *op, const struct reply_row *r, struct pg_rows *rows)
 {
@@ -479,6 +485,7 @@ void store_keep(struct store *s, struct op *op, const struct reply_row *r, struc
     f->rows = rows;
     f->rq = request_by_id(r->request);
     f->attempt = r->attempt;
+    f->id = r->reply;
     f->flag = r->notice;
     f->n = r->n_parts;
     put(f->text, sizeof f->text, r->parts);

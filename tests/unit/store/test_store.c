@@ -39,7 +39,8 @@ static bool claim(struct uuid conversation, struct str owner, int64_t lease_ms, 
     return store_claimed(&rows, ret);
 }
 
-static bool keep(const struct claimed *c, const char *content, struct uuid *ret_part)
+static bool keep_as(const struct claimed *c, struct uuid reply, const char *content,
+                    int64_t lease_ms, struct uuid *ret_part)
 {
     char id[UUID_TEXT_MAX], parts[256], answers[64], message_id[UUID_TEXT_MAX];
     *ret_part = uuid_v7();
@@ -48,7 +49,7 @@ static bool keep(const struct claimed *c, const char *content, struct uuid *ret_
     snprintf(parts, sizeof parts, "[{\"id\": \"%s\", \"part\": 0, \"text\": \"%s\"}]", id, content);
     snprintf(answers, sizeof answers, "{%s}", message_id);
     const struct reply_row row = { .request = c->request,
-                                   .reply = uuid_v7(),
+                                   .reply = reply,
                                    .conversation = c->conversation,
                                    .attempt = c->attempt,
                                    .query = STR("What is it?"),
@@ -59,10 +60,16 @@ static bool keep(const struct claimed *c, const char *content, struct uuid *ret_
                                    .prompt_tokens = 3,
                                    .completion_tokens = -1,
                                    .parts = str_of(parts),
-                                   .n_parts = 1 };
+                                   .n_parts = 1,
+                                   .lease_ms = lease_ms };
     store_keep(&fx.store, &op, &row, &rows);
     cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
     return rows.n > 0;
+}
+
+static bool keep(const struct claimed *c, const char *content, struct uuid *ret_part)
+{
+    return keep_as(c, uuid_v7(), content, 30000, ret_part);
 }
 
 static bool mark(const struct claimed *c, struct uuid part)
@@ -200,7 +207,7 @@ Test(store, a_kept_reply_is_only_delivered)
     struct claimed a, b;
     struct uuid part;
     claim(ids.conversation, OWNER_A, 1, &a);
-    keep(&a, "kept", &part);
+    keep_as(&a, uuid_v7(), "kept", 1, &part);
     pg_server_sql(&fx.server, "SELECT pg_sleep(0.01)");
     cr_assert(claim(ids.conversation, OWNER_B, 30000, &b));
     cr_assert(b.sending);
@@ -209,7 +216,84 @@ Test(store, a_kept_reply_is_only_delivered)
     cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_eq(rows.n, 1);
     cr_assert(str_eq(pg_rows_str(&rows, 0, 3), STR("kept")));
-    cr_assert(str_eq(pg_rows_str(&rows, 0, 5), STR("pending")));
+    cr_assert(str_eq(pg_rows_str(&rows, 0, 5), STR("sending")), "perhaps it was sent");
+    cr_assert_eq(pg_rows_i64(&rows, 0, 6), 1);
+}
+
+Test(store, a_kept_reply_has_the_lease_renewed_and_its_first_part_marked)
+{
+    struct request_ids ids = take_in("e1", "1");
+    struct claimed a, b;
+    struct uuid part;
+    claim(ids.conversation, OWNER_A, 1, &a);
+    const struct reply_row row = {
+        .request = a.request,
+        .reply = uuid_v7(),
+        .conversation = a.conversation,
+        .attempt = a.attempt,
+        .query = STR("q"),
+        .answers = STR("{}"),
+        .content = STR("ab"),
+        .outcome = STR("answered"),
+        .parts = STR(
+            "[{\"id\": \"00000000-0000-7000-8000-000000000001\", \"part\": 0, \"text\": \"a\"},"
+            " {\"id\": \"00000000-0000-7000-8000-000000000002\", \"part\": 1, \"text\": \"b\"}]"),
+        .n_parts = 2,
+        .lease_ms = 30000,
+    };
+    store_keep(&fx.store, &op, &row, &rows);
+    cr_assert_eq(store_fixture_wait(&op), ERR_NONE, "%s", op.err.msg);
+    cr_assert_str_eq(
+        pg_server_sql(&fx.server,
+                      "SELECT string_agg(status || attempts, ' ' ORDER BY part) FROM deliveries"),
+        "sending1 pending0");
+    pg_server_sql(&fx.server, "SELECT pg_sleep(0.01)");
+    cr_assert_not(claim(ids.conversation, OWNER_B, 30000, &b));
+    cr_assert(uuid_parse(STR("00000000-0000-7000-8000-000000000002"), &part));
+    cr_assert(mark(&a, part));
+}
+
+Test(store, invariant_4_the_same_reply_kept_again_is_answered_as_the_first_time)
+{
+    struct request_ids ids = take_in("e1", "1");
+    struct claimed a, b;
+    struct uuid reply = uuid_v7(), part, other;
+    claim(ids.conversation, OWNER_A, 1, &a);
+    cr_assert(keep_as(&a, reply, "kept", 1, &part));
+    int64_t count = pg_rows_i64(&rows, 0, 1);
+    cr_assert(keep_as(&a, reply, "kept", 1, &other), "its outcome was lost on the way");
+    cr_assert_eq(pg_rows_i64(&rows, 0, 1), count);
+    cr_assert_str_eq(pg_server_sql(&fx.server, "SELECT count(*) FROM deliveries"), "1");
+    cr_assert_str_eq(
+        pg_server_sql(&fx.server, "SELECT count(*) FROM messages WHERE role = 'assistant'"), "1");
+    pg_server_sql(&fx.server, "SELECT pg_sleep(0.01)");
+    cr_assert(claim(ids.conversation, OWNER_B, 30000, &b));
+    cr_assert_not(keep_as(&a, reply, "kept", 1, &other), "it is another process's to send now");
+}
+
+/* The first try commits while the second one waits for its row: a third look is needed. */
+Test(store, invariant_4_a_reply_that_is_just_being_kept_is_seen_by_the_next_look)
+{
+    struct request_ids ids = take_in("e1", "1");
+    struct claimed a;
+    struct uuid reply = uuid_v7(), part;
+    char id[UUID_TEXT_MAX], message[UUID_TEXT_MAX], sql[512];
+    claim(ids.conversation, OWNER_A, 30000, &a);
+    uuid_text(&reply, id);
+    uuid_text(&a.request, message);
+    snprintf(sql, sizeof sql,
+             "UPDATE requests SET status = 'sending', reply_id = '%s' WHERE id = '%s'; SELECT "
+             "pg_sleep(0.5)",
+             id, message);
+    struct op first;
+    op_init(&first, &loop, store_fixture_done);
+    pg_script(fx.pg, &first, str_of(sql), 5000);
+    while (strcmp(SQL("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), "1") !=
+           0)
+        loop_run_for(&loop, 10);
+    cr_assert_not(keep_as(&a, reply, "kept", 30000, &part));
+    if (op_busy(&first)) wait_for(&first);
+    cr_assert(keep_as(&a, reply, "kept", 30000, &part));
 }
 
 Test(store, merge_takes_what_waits_and_remembers)
@@ -301,7 +385,7 @@ Test(store, a_stale_process_takes_back_nothing)
     struct claimed stale, now;
     struct uuid part;
     claim(ids.conversation, OWNER_A, 1, &stale);
-    keep(&stale, "kept", &part);
+    keep_as(&stale, uuid_v7(), "kept", 1, &part);
     pg_server_sql(&fx.server, "SELECT pg_sleep(0.01)");
     claim(ids.conversation, OWNER_B, 30000, &now);
     cr_assert(mark(&now, part));
