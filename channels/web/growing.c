@@ -2,9 +2,9 @@
  * growing: answers that grow before a person's eyes, piece by piece.
  *
  * A piece goes to every socket of its person at once. A frame costs the same whatever is in it, so
- * when the gateway has a lot to do a piece waits a moment for the next ones: thousands who read at
- * once get fewer, longer pieces instead of late ones. The first piece of an answer never waits, nor
- * does what is held when the whole message comes.
+ * when the gateway has a lot to do a socket gets ten a second: thousands who read at once get
+ * fewer, longer pieces instead of late ones. The first piece of an answer never waits, nor does
+ * what is held when the whole message comes.
  */
 #include "channels/web/web_impl.h"
 #include "core/base/clock.h"
@@ -15,9 +15,7 @@
 #define DELTA_QUEUE_MAX   (128 * 1024) /* a reader this far behind gets no more pieces ... */
 #define PARTIAL_QUEUE_MAX 4096         /* ... until it has caught up: then all at once */
 #define STREAM_IDLE_MS    60000        /* an answer that stood still so long may lose its place */
-#define BUSY_PERCENT      70           /* of the time: pieces begin to wait ... */
-#define EASY_PERCENT      40           /* ... and here they end; waiting saves some of the work */
-#define WAIT_MS           100
+#define PACE_MS           100          /* from piece to piece, while the gateway is busy */
 
 static struct metric held_pieces =
     METRIC(METRIC_COUNTER, "parley_web_held_pieces_total", "",
@@ -61,6 +59,7 @@ static struct web_stream *stream_of(struct web_socket *s, struct uuid request)
 static void send_piece(struct web_socket *s, const char *type, struct str thread,
                        struct uuid request, size_t from, struct str text)
 {
+    s->piece_ms = clock_ms();
     struct json_out o = web_frame(s->web, type);
     json_field_str(&o, "thread", thread);
     web_put_uuid(&o, "request", request);
@@ -71,17 +70,21 @@ static void send_piece(struct web_socket *s, const char *type, struct str thread
 
 /* ---- pieces that wait ---- */
 
-static bool waits(struct web *w)
+static struct loop *loop_of(const struct web_socket *s)
 {
-    unsigned busy = loop_busy(w->channel.host->loop);
-    w->pieces_wait = busy > (w->pieces_wait ? EASY_PERCENT : BUSY_PERCENT);
-    return w->pieces_wait;
+    return s->web->channel.host->loop;
+}
+
+static uint64_t wait_ms(const struct web_socket *s)
+{
+    uint64_t passed = clock_ms() - s->piece_ms;
+    return passed < PACE_MS && loop_is_busy(loop_of(s)) ? PACE_MS - passed : 0;
 }
 
 /* Who does not read gets nothing: there is always a later piece, or the whole message. */
 static void flush(struct web_socket *s)
 {
-    list_drop(&s->holding);
+    timer_clear(loop_of(s), &s->flush);
     for (size_t i = 0; s->conn && i < s->n_streams; i++) {
         struct web_stream *st = &s->streams[i];
         struct str text = buf_str(&st->held);
@@ -93,36 +96,18 @@ static void flush(struct web_socket *s)
     }
 }
 
-static void arm(struct web *w)
-{
-    if (list_empty(&w->holding)) return;
-    uint64_t due = list_first(&w->holding, struct web_socket, holding)->due_ms, now = clock_ms();
-    timer_set(w->channel.host->loop, &w->hold_timer, due > now ? due - now : 0);
-}
-
 void web_growing_due(struct timer *t)
 {
-    struct web *w = container_of(t, struct web, hold_timer);
-    uint64_t now = clock_ms();
-    while (!list_empty(&w->holding)) {
-        struct web_socket *s = list_first(&w->holding, struct web_socket, holding);
-        if (s->due_ms > now) break;
-        flush(s);
-    }
-    arm(w);
+    flush(container_of(t, struct web_socket, flush));
 }
 
-static void hold(struct web_socket *s, struct web_stream *st, const struct growing *g)
+static void hold(struct web_socket *s, struct web_stream *st, const struct growing *g, uint64_t ms)
 {
-    struct web *w = s->web;
     st->at_ms = clock_ms();
     if (!st->held.n) snprintf(st->thread, sizeof st->thread, "%.*s", STR_ARG(g->where->thread));
     buf_add(&st->held, g->grown); /* no room: the next one is a "partial" with everything */
     metric_add(&held_pieces, 1);
-    if (!list_empty(&s->holding)) return;
-    s->due_ms = st->at_ms + WAIT_MS;
-    list_push(&w->holding, &s->holding);
-    if (!timer_armed(&w->hold_timer)) arm(w);
+    if (!timer_armed(&s->flush)) timer_set(loop_of(s), &s->flush, ms);
 }
 
 /* ---- pieces as they come, and the end ---- */
@@ -134,8 +119,9 @@ static void show(struct web_socket *s, const struct growing *g)
     if (!st) return;
     size_t before = g->so_far.n - g->grown.n, queued = ws_queued_bytes(s->conn);
     bool next = before == 0 || st->sent + st->held.n == before;
-    if (next && before > 0 && (waits(s->web) || st->held.n)) {
-        hold(s, st, g);
+    uint64_t wait = next && before > 0 ? wait_ms(s) : 0;
+    if (wait || (next && st->held.n)) {
+        hold(s, st, g, wait);
         return;
     }
     buf_done(&st->held);
@@ -172,7 +158,7 @@ void web_growing_end(struct web_person *p, struct uuid request)
 
 void web_growing_left(struct web_socket *s)
 {
-    list_drop(&s->holding);
+    timer_clear(loop_of(s), &s->flush);
     for (size_t i = 0; i < s->n_streams; i++) buf_done(&s->streams[i].held);
     free(s->streams);
 }

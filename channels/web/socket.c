@@ -67,7 +67,7 @@ static int on_accept(struct http_route *route, const struct http_in *in, void **
     s->tokens = (double)(w->frames_per_second * BURST_SECONDS);
     s->tokens_at_ms = clock_ms();
     snprintf(s->ip, sizeof(s->ip), "%.*s", STR_ARG(in->peer));
-    list_init(&s->holding);
+    s->flush.fire = web_growing_due;
     list_push(&s->person->sockets, &s->link);
     s->person->n_sockets++;
     *ret_user = s;

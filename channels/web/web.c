@@ -151,9 +151,7 @@ static enum err_kind web_open(struct channel *ch, struct err *why)
     list_init(&w->jobs);
     list_init(&w->invites);
     list_init(&w->uploads);
-    list_init(&w->holding);
     buf_init(&w->frame, 32 << 20);
-    w->hold_timer.fire = web_growing_due;
     w->pushes = (struct redis_sub){ .channel = PUSH_CHANNEL, .on_message = web_push_heard };
     redis_subscribe(ch->host->redis, &w->pushes);
     add_routes(w);
@@ -178,7 +176,6 @@ static void web_close(struct channel *ch)
     access_invites_drop(w);
     uploads_drop(w);
     web_jobs_drop(w);
-    timer_clear(ch->host->loop, &w->hold_timer);
     redis_unsubscribe(ch->host->redis, &w->pushes);
     map_done(&w->people);
     buf_done(&w->frame);

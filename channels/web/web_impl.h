@@ -46,10 +46,7 @@ struct web {
     struct list invites; /* struct invite, see access.c */
     struct list uploads; /* struct upload, see upload.c */
     struct redis_sub pushes;
-    struct buf frame;    /* the one being written */
-    struct list holding; /* struct web_socket: pieces wait in it, the oldest first */
-    struct timer hold_timer;
-    bool pieces_wait; /* the gateway is busy */
+    struct buf frame; /* the one being written */
 };
 
 /* Everybody with one session token: the tabs of a browser. Lives while a socket is open. */
@@ -77,8 +74,8 @@ struct web_socket {
     char ip[INET6_ADDRSTRLEN];
     struct web_stream *streams; /* places, at most WEB_STREAMS_MAX: most watch one at a time */
     size_t n_streams;
-    struct list holding; /* in web->holding, until due_ms */
-    uint64_t due_ms;
+    uint64_t piece_ms;  /* when it last got a piece */
+    struct timer flush; /* armed: pieces wait */
     size_t n_jobs;
     double tokens; /* frames it may still send now */
     uint64_t tokens_at_ms;
@@ -158,4 +155,4 @@ void web_progress(struct channel *ch, const struct place *where, struct uuid req
 void web_growing_flush(struct web_person *p);                    /* what waits goes out */
 void web_growing_end(struct web_person *p, struct uuid request); /* the whole message came */
 void web_growing_left(struct web_socket *s);
-void web_growing_due(struct timer *t); /* of web->hold_timer */
+void web_growing_due(struct timer *t); /* of web_socket.flush */

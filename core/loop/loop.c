@@ -19,7 +19,9 @@
 #define SETTLE_MS     2
 #define SETTLE_MAX_NS 1000000000
 
-#define BUSY_NS 250000000
+#define BUSY_NS      250000000
+#define BUSY_PERCENT 70 /* of the time: it is busy ... */
+#define EASY_PERCENT 40 /* ... until here; what is done about it saves some of the work */
 
 static struct metric slow_turns = METRIC(METRIC_COUNTER, "parley_loop_slow_turns_total", "",
                                          "Turns of the event loop that took longer than 10 ms.");
@@ -206,6 +208,7 @@ void loop_open(struct loop *l)
     l->turn_began_ms = uv_now(&l->uv);
     l->looked_ns = uv_hrtime();
     l->idle_ns = l->busy = 0;
+    l->is_busy = false;
     metric_add(&slow_turns, 0);
     /* These two also keep the loop alive when nothing else does: it runs until loop_stop. */
     uv_prepare_start(&l->prepare, on_prepare);
@@ -270,6 +273,12 @@ unsigned loop_busy(struct loop *l)
     l->looked_ns = now;
     l->idle_ns = idle;
     return l->busy;
+}
+
+bool loop_is_busy(struct loop *l)
+{
+    l->is_busy = loop_busy(l) > (l->is_busy ? EASY_PERCENT : BUSY_PERCENT);
+    return l->is_busy;
 }
 
 void loop_run_for(struct loop *l, uint64_t ms)

@@ -29,6 +29,7 @@ struct loop {
     uint64_t max_turn_ms;
     uint64_t looked_ns, idle_ns; /* when loop_busy last looked; the sleep until then */
     unsigned busy;
+    bool is_busy;
 };
 
 #define LOOP_SLOW_MS 10
@@ -65,6 +66,9 @@ static inline bool timer_armed(const struct timer *t)
 /* Percent of the time that it did not sleep, since it was asked before, at least a quarter of a
  * second ago. */
 unsigned loop_busy(struct loop *l);
+/* That it has more to do than is good for who waits: from 70 percent on, and until they are 40. Who
+ * can do two things at once instead of one after the other should, then. */
+bool loop_is_busy(struct loop *l);
 
 /* Called on every turn just before the poll: what gathered in the turn is sent here (group commit).
  */

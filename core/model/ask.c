@@ -180,6 +180,7 @@ static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
         c->m->type->decode(c->decoder, str_of(c->reply.content_type), bytes, false, why);
     call_show(c);
     c->receiving = false;
+    c->request.gathers = c->n_shown > 0 && !c->sink.ended; /* never the first piece */
     if (!c->op) return err_set(why, ERR_CANCELLED, "not wanted any longer");
     if (c->full) return err_set(why, ERR_LIMIT, "longer than reply_max");
     if (kind != ERR_NONE) return kind;

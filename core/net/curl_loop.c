@@ -16,6 +16,7 @@ struct curl_socket {
     uv_poll_t poll;
     struct curl_loop *cl;
     struct list changed;
+    struct timer rest; /* armed: not watched until then */
     curl_socket_t fd;
     int want, watched; /* UV_READABLE | UV_WRITABLE: by curl, by libuv */
     bool connection;   /* to a peer; otherwise a pipe of curl's own */
@@ -27,12 +28,24 @@ static struct metric connections = METRIC(METRIC_GAUGE, "parley_http_client_conn
 static struct metric connects = METRIC(METRIC_COUNTER, "parley_http_client_connects_total", "",
                                        "HTTP connections to others ever opened.");
 
+static struct metric rests =
+    METRIC(METRIC_COUNTER, "parley_http_client_rests_total", "",
+           "Times that a streaming connection was not read for a moment, because we were busy.");
+
 static void on_poll(uv_poll_t *h, int status, int events);
+
+static void on_rested(struct timer *timer)
+{
+    struct curl_socket *s = container_of(timer, struct curl_socket, rest);
+    if (list_empty(&s->changed)) list_push(&s->cl->changed, &s->changed);
+}
 
 static struct curl_socket *socket_new(struct curl_loop *cl, curl_socket_t fd, bool connection)
 {
     struct curl_socket *s = mem_new(struct curl_socket);
-    *s = (struct curl_socket){ .cl = cl, .fd = fd, .connection = connection };
+    *s = (struct curl_socket){
+        .cl = cl, .fd = fd, .connection = connection, .rest.fire = on_rested
+    };
     if (uv_poll_init_socket(&cl->loop->uv, &s->poll, fd) != 0) {
         free(s);
         return NULL;
@@ -62,6 +75,7 @@ static void on_poll_closed(uv_handle_t *h)
 static void socket_free(struct curl_socket *s)
 {
     list_drop(&s->changed);
+    timer_clear(s->cl->loop, &s->rest);
     s->cl->by_fd[s->fd] = NULL;
     if (s->connection) metric_add(&connections, -1);
     uv_close((uv_handle_t *)&s->poll, on_poll_closed);
@@ -72,6 +86,7 @@ static void socket_free(struct curl_socket *s)
 static void socket_want(struct curl_socket *s, int want)
 {
     s->want = want;
+    timer_clear(s->cl->loop, &s->rest); /* something else begins */
     /* While it connects, curl asks for writing only. */
     if (want & UV_READABLE) s->connected = true;
     if (list_empty(&s->changed)) list_push(&s->cl->changed, &s->changed);
@@ -83,9 +98,22 @@ static void socket_watch(struct curl_socket *s)
     list_drop(&s->changed);
     /* Between two requests reading stays watched, which costs nothing until the peer closes. */
     if (!want) want = s->watched & UV_READABLE;
+    if (timer_armed(&s->rest)) want = 0;
     if (want == s->watched) return;
     s->watched = want;
-    uv_poll_start(&s->poll, want, on_poll);
+    if (want)
+        uv_poll_start(&s->poll, want, on_poll);
+    else
+        uv_poll_stop(&s->poll);
+}
+
+void curl_loop_rest(struct curl_loop *cl, uint64_t ms)
+{
+    struct curl_socket *s = socket_find(cl, cl->driven);
+    if (!s || s->want != UV_READABLE) return; /* closed, and another one may have its number */
+    metric_add(&rests, 1);
+    timer_set(cl->loop, &s->rest, ms);
+    if (list_empty(&s->changed)) list_push(&cl->changed, &s->changed);
 }
 
 /*
@@ -146,7 +174,10 @@ static bool drive(struct curl_loop *cl, curl_socket_t fd, int events)
 {
     int n_running;
     curl_multi_socket_action(cl->multi, fd, events, &n_running);
-    return cl->settle(cl);
+    cl->driven = fd;
+    bool others_ran = cl->settle(cl);
+    cl->driven = CURL_SOCKET_BAD;
+    return others_ran;
 }
 
 static void on_poll(uv_poll_t *h, int status, int events)
@@ -200,7 +231,7 @@ static void on_before_sleep(struct loop_hook *h)
 
 bool curl_loop_open(struct curl_loop *cl, struct loop *loop, bool (*settle)(struct curl_loop *cl))
 {
-    *cl = (struct curl_loop){ .loop = loop, .settle = settle };
+    *cl = (struct curl_loop){ .loop = loop, .settle = settle, .driven = CURL_SOCKET_BAD };
     cl->multi = curl_multi_init();
     if (!cl->multi) return false;
     cl->timer.fire = on_client_timer;

@@ -14,7 +14,8 @@ struct curl_loop {
     bool kick;                  /* curl wants to run before the loop sleeps */
     struct curl_socket **by_fd; /* what curl has open */
     size_t n_by_fd;
-    struct list changed; /* struct curl_socket: to be watched otherwise than it is */
+    struct list changed;  /* struct curl_socket: to be watched otherwise than it is */
+    curl_socket_t driven; /* in settle(): that curl has run for; CURL_SOCKET_BAD = none */
     /*
      * Called after each run of curl, outside of its callbacks, where every call of curl is allowed:
      * the place to hand on what came and to read finished transfers from `multi`. True: somebody
@@ -29,5 +30,11 @@ bool curl_loop_open(struct curl_loop *cl, struct loop *loop, bool (*settle)(stru
 void curl_loop_close(struct curl_loop *cl);
 /* Once for each easy handle: its sockets are opened and closed through us. */
 void curl_loop_adopt(struct curl_loop *cl, CURL *easy);
+/*
+ * In settle(): let the socket that curl has run for rest so long. What comes meanwhile is read in
+ * one go afterwards. Whoever asks for it must have the socket for himself. Ends early when curl
+ * wants something else of it.
+ */
+void curl_loop_rest(struct curl_loop *cl, uint64_t ms);
 /* What curl_loop_adopt sets as CURLOPT_OPENSOCKETFUNCTION, for a function that decides before. */
 curl_socket_t curl_loop_socket(struct curl_loop *cl, const struct curl_sockaddr *a);

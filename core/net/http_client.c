@@ -25,6 +25,7 @@
 #define PIECE_MAX      (64 * 1024 * 1024) /* curl reads at most some MB at a time */
 #define HEADERS_MAX    (64 * 1024)
 #define SPARE_MAX      64
+#define GATHER_MS      100
 #define READ_BYTES     16384L /* curl's buffer for reading, of a transfer under way */
 #define STREAM_BYTES   1024L  /* the same where pieces come as they are written; its least */
 #define STREAMS_A_CONN 1000L  /* curl's default of 100 opened 401 connections for 500 requests */
@@ -364,6 +365,14 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 
 /* -- driving curl -- */
 
+/* Of HTTP/2 one read has pieces for many already, and some of those may not wait. */
+static void transfer_rest(struct transfer *t)
+{
+    long version = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+    if (version < CURL_HTTP_VERSION_2_0) curl_loop_rest(&t->client->curl, GATHER_MS);
+}
+
 static void transfer_deliver(struct transfer *t)
 {
     struct err why = ERR_INIT;
@@ -378,6 +387,8 @@ static void transfer_deliver(struct transfer *t)
         why.kind = kind;
         t->reply->sent = true;
         transfer_end(t, &why);
+    } else if (t->rq->gathers && loop_is_busy(t->client->curl.loop)) {
+        transfer_rest(t);
     }
 }
 
@@ -430,7 +441,8 @@ static struct transfer *transfer_new(struct http_client *c)
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* else a pending DNS query blocks a cancel */
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)TOTAL_MS); /* ours is earlier */
+    /* No CURLOPT_CONNECTTIMEOUT_MS: it lies in curl's tree of timers as long as the request lasts,
+     * and is moved with every read. The five minutes that it is otherwise are later than ours. */
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_PROXY, c->proxy);
     curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);

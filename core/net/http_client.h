@@ -50,6 +50,11 @@ struct http_request {
      */
     enum err_kind (*on_data)(void *ctx, struct str piece, struct err *why);
     void *ctx;
+    /*
+     * While the loop is busy (loop_is_busy), on_data may get what came within 100 ms at once: that
+     * costs no more than the first of it. May change while the request is under way. HTTP/1 only.
+     */
+    bool gathers;
     bool keep_head; /* fill reply->head */
     /*
      * Asked for each address before it is connected to, after the name was resolved, and for the

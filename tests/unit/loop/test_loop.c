@@ -190,6 +190,20 @@ Test(loop, knows_how_busy_it_is)
     cr_expect_lt(loop_busy(&loop), 50, "%u", loop_busy(&loop));
 }
 
+Test(loop, is_busy_from_70_percent_until_40)
+{
+    static const struct {
+        unsigned percent;
+        bool busy;
+    } looks[] = { { 0, false }, { 70, false }, { 71, true },  { 41, true },
+                  { 90, true }, { 40, false }, { 41, false }, { 71, true } };
+    for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++) {
+        loop.looked_ns = uv_hrtime(); /* just now, so it does not look again */
+        loop.busy = looks[i].percent;
+        cr_expect_eq(loop_is_busy(&loop), looks[i].busy, "%zu: %u percent", i, looks[i].percent);
+    }
+}
+
 Test(loop, it_sleeps_until_the_next_timer)
 {
     clock_real();

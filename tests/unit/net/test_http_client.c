@@ -216,6 +216,85 @@ Test(http_client, streams_pieces_and_reuses_the_connection)
     cr_expect_eq(stub.n_accepted, 1);
 }
 
+/* ---- a busy loop ---- */
+
+#define BODY_BYTES 400
+
+static void spin(struct timer *t)
+{
+    uint64_t until = uv_hrtime() + 2000000;
+    while (uv_hrtime() < until) {}
+    timer_set(&loop, t, 0);
+}
+
+static void be_busy(struct timer *t)
+{
+    loop_is_busy(&loop);
+    timer_set(&loop, t, 0);
+    loop_run_for(&loop, 600);
+    cr_assert(loop_is_busy(&loop));
+}
+
+/* One byte a turn; the end of the connection is the end of the body. */
+static void drip_body(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    char body[BODY_BYTES];
+    memset(body, 'x', sizeof(body));
+    stub_send(c, STR("HTTP/1.1 200 OK\r\n\r\n"));
+    stub_drip(c, str_from(body, sizeof(body)), 1, true);
+}
+
+Test(http_client, a_busy_loop_reads_less_often_what_may_gather)
+{
+    struct timer busy = { .fire = spin };
+    unsigned pieces[2];
+    serve(drip_body);
+    be_busy(&busy);
+    for (int gathers = 0; gathers < 2; gathers++) {
+        struct http_request rq = { .on_data = on_data, .gathers = gathers };
+        n_pieces = 0;
+        buf_clear(&got);
+        ask(&rq);
+        cr_assert_eq(op.err.kind, ERR_NONE, "%s", op.err.msg);
+        cr_expect_eq(got.n, BODY_BYTES);
+        pieces[gathers] = n_pieces;
+    }
+    timer_clear(&loop, &busy);
+    cr_expect_gt(pieces[0], 100, "%u", pieces[0]);
+    cr_expect_lt(pieces[1], pieces[0] / 4, "%u", pieces[1]);
+}
+
+Test(http_client, an_idle_loop_reads_at_once_what_may_gather)
+{
+    serve(drip_body);
+    struct http_request rq = { .on_data = on_data, .gathers = true };
+    ask(&rq);
+    cr_expect_eq(got.n, BODY_BYTES);
+    cr_expect_gt(n_pieces, 100, "%u", n_pieces);
+}
+
+Test(http_client, cancelled_while_something_gathers)
+{
+    struct timer busy = { .fire = spin };
+    serve(drip_body);
+    be_busy(&busy);
+    for (int i = 0; i < 3; i++) {
+        struct http_request rq = {
+            .method = "GET", .url = url, .on_data = on_data, .gathers = true
+        };
+        n_pieces = 0;
+        http_request(client, &op, &rq, &reply);
+        while (n_pieces < 2) loop_run_for(&loop, 5);
+        op_cancel(&op);
+        http_reply_done(&reply);
+        reply = (struct http_reply){ 0 };
+    }
+    timer_clear(&loop, &busy);
+    loop_run_for(&loop, 150);
+    cr_expect_eq(stub.n_open, 0, "what nobody wants any more is not written on");
+}
+
 Test(http_client, refused_is_io_and_unsent)
 {
     serve(hello);
