@@ -53,7 +53,11 @@ const struct admin_op admin_deliveries_ops[] = {
                 "  WHERE $2->>'status' IS NULL AND d.status IN ('unknown', 'dead')" PAGE
                 "  ORDER BY d.id DESC LIMIT ($2->>'limit')::integer) UNION ALL "
                 "(SELECT delivery_json(d, r) FROM deliveries d JOIN requests r ON r.id = d.request_id"
-                "  WHERE d.status = $2->>'status'" PAGE
+                "  WHERE $2->>'status' NOT IN ('pending', 'sending') AND d.status = $2->>'status'" PAGE
+                "  ORDER BY d.id DESC LIMIT ($2->>'limit')::integer) UNION ALL "
+                /* What is still to be sent is of a request that has not ended: they are few. */
+                "(SELECT delivery_json(d, r) FROM requests r JOIN deliveries d ON d.request_id = r.id"
+                "  WHERE $2->>'status' IN ('pending', 'sending') AND r.status = 'sending' AND d.status = $2->>'status'" PAGE
                 "  ORDER BY d.id DESC LIMIT ($2->>'limit')::integer)" } },
     { .id = "deliveries.get",
       .method = "GET",

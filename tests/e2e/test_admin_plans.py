@@ -23,8 +23,7 @@ LATEST = 1000  # messages that are looked through before the index of words is
 NOT_SQL = {"channels.list", "models.list", "sessions.list", "configs.diff"}  # lists that this process or Redis has
 
 # What reads rows that do not fit as well, in the order of ids, until the page is full: an index would cost each message more.
-WALKS = {("deliveries.list", "status", "pending"), ("deliveries.list", "status", "sending"), ("users.list", "q"),
-         ("users.list", "channel_type")}
+WALKS = {("users.list", "q"), ("users.list", "channel_type")}
 
 
 class Plans:

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from fakes.telegram import Fault
 from harness.admin import admin_gateway, admin_of
 from harness.wait import wait_until
 
@@ -108,6 +109,19 @@ def test_a_dead_letter_is_sent_after_all(world, admin, chat):
     assert admin.well("GET", "/deliveries")["items"] == []
     assert admin.well("GET", "/deliveries?status=sent")["items"][0]["id"] == letter["id"]
     assert "only what is dead" in admin.refused(409, "POST", f"/deliveries/{letter['id']}/retry")["detail"]
+
+
+def test_what_waits_to_be_sent_is_listed(world, admin, chat):
+    world.bot.inject("sendMessage", Fault.too_many(retry_after=3))
+    world.bot.say(chat, "are you there?")
+    wait_until(lambda: admin.well("GET", "/deliveries?status=pending")["items"])
+    [waits] = admin.well("GET", "/deliveries?status=pending")["items"]
+    assert waits["attempts"] == 1 and waits["next_attempt_at"] and "retry after" in waits["last_error"].lower()
+    assert admin.well("GET", "/deliveries?status=sending")["items"] == []
+    assert admin.well("GET", "/deliveries?status=pending&channel=nobody")["items"] == []
+    wait_until(lambda: world.bot.texts(chat), 20, "the answer arrives")
+    world.wait_settled()
+    assert admin.well("GET", "/deliveries?status=pending")["items"] == []
 
 
 def test_a_dead_letter_is_dropped(world, admin, chat):

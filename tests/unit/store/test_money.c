@@ -324,6 +324,17 @@ Test(money, who_died_after_asking_has_spent_what_was_set_aside)
         "1");
 }
 
+Test(money, what_was_spent_before_the_last_month_is_dropped)
+{
+    SQL("INSERT INTO budgets (scope, period, starts, spent)"
+        " SELECT 'person:' || n, p, (period_start('month') - n * interval '1 month')::date, n + 1"
+        " FROM generate_series(0, 14) n, unnest(ARRAY['day', 'month']) p");
+    release();
+    cr_expect_str_eq(
+        SQL("SELECT string_agg(period || ' ' || spent::int, ', ' ORDER BY spent, period) FROM budgets"),
+        "day 1, month 1, day 2, month 2");
+}
+
 Test(money, who_was_only_slow_says_what_it_was)
 {
     struct uuid slow = uuid_v7(), again = uuid_v7();
