@@ -12,11 +12,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ARGS_MAX  32
-#define PATH_TEXT 256
+#define MEMORY_DIR   "/dev/shm"
+#define MEMORY_LEAST ((size_t)1 << 30)
+#define ARGS_MAX     32
+#define PATH_TEXT    256
 
 static void die(const char *what)
 {
@@ -104,17 +107,29 @@ static void drop_templates(const char *data)
     RUN("sh", "-c", command);
 }
 
+/* In memory, where there is room: a cluster is a thousand files, which a disk makes and removes
+ * slowly. */
+static const char *base_dir(void)
+{
+    struct statvfs fs;
+
+    int room = statvfs(MEMORY_DIR, &fs) == 0 && access(MEMORY_DIR, W_OK) == 0 &&
+                fs.f_bavail * fs.f_frsize >= MEMORY_LEAST;
+    return room ? MEMORY_DIR : "/tmp";
+}
+
 /* Several tests may make it at once: each makes its own and renames, the first one wins. */
 static const char *template_dir(void)
 {
     static char dir[PATH_TEXT];
-    char own[] = "/tmp/parley-pg-initdb-XXXXXX", data[PATH_TEXT];
+    char own[64], data[PATH_TEXT];
     const char *version = strrchr(bin_dir(), '/') - 2;
     const struct passwd *user = server_user();
     struct stat st;
 
-    snprintf(dir, sizeof(dir), "/tmp/parley-pg-template-%.2s-%u", version, geteuid());
+    snprintf(dir, sizeof(dir), "%s/parley-pg-template-%.2s-%u", base_dir(), version, geteuid());
     if (stat(dir, &st) == 0) return dir;
+    snprintf(own, sizeof(own), "%s/parley-pg-initdb-XXXXXX", base_dir());
     if (!mkdtemp(own)) die("mkdtemp");
     if (user && chown(own, user->pw_uid, user->pw_gid)) die("chown");
     snprintf(data, sizeof(data), "%s/data", own);
@@ -131,7 +146,7 @@ static void make_cluster(struct pg_server *s)
     char from[PATH_TEXT + 8];
 
     snprintf(from, sizeof(from), "%s/data", template_dir());
-    snprintf(s->dir, sizeof(s->dir), "/tmp/parley-pg-XXXXXX");
+    snprintf(s->dir, sizeof(s->dir), "%s/parley-pg-XXXXXX", base_dir());
     if (!mkdtemp(s->dir)) die("mkdtemp");
     if (user && chown(s->dir, user->pw_uid, user->pw_gid)) die("chown");
     RUN("cp", "-a", from, s->dir);

@@ -2,7 +2,7 @@
  * pg_server - a private PostgreSQL for one test: its own cluster in a new directory, on a unix
  * socket only, without fsync. Dies with the test's process. As root it runs as user postgres.
  *
- * The empty cluster is made once by initdb and kept in /tmp for the next test. It has the database
+ * The empty cluster is made once by initdb and kept for the next test. It has the database
  * "postgres" and no other, templates neither: quicker to copy.
  */
 #pragma once
