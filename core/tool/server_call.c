@@ -30,9 +30,9 @@ struct call {
     uint64_t began_ms;
 };
 
-#define CALLS(outcome_)                                                           \
-    METRIC(METRIC_COUNTER, "parley_tool_calls_total", "outcome=\"" outcome_ "\"", \
-           "Calls of tools, by outcome.")
+#define CALLS(outcome_)                                                                  \
+    METRIC(METRIC_COUNTER, "parley_tool_server_calls_total", "outcome=\"" outcome_ "\"", \
+           "Calls that servers of tools were sent, by outcome.")
 static struct metric n_well = CALLS("ok"), n_failed = CALLS("failed"), n_error = CALLS("error"),
                      n_cancelled = CALLS("cancelled");
 static struct metric took = METRIC(METRIC_HISTOGRAM, "parley_tool_call_seconds", "",

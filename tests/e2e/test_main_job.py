@@ -400,6 +400,8 @@ def test_health_and_metrics(world):
     for name in ("parley_requests_total", "parley_turn_seconds_bucket", "parley_flows", "parley_deliveries_total",
                  "parley_duplicates_dropped_total", "parley_context_reads_total"):
         assert name in metrics, name
+    series = [line.rsplit(" ", 1)[0] for line in metrics.splitlines() if line and not line.startswith("#")]
+    assert sorted({s for s in series if series.count(s) > 1}) == [], "a series stands there once"
     assert gateway.get("/nothing").status == 404
     assert gateway.post("/healthz", {}).status == 405
 
