@@ -9,6 +9,7 @@
 #include "core/chat/prompt.h"
 #include "core/chat/question.h"
 #include "core/chat/turn.h"
+#include "core/model/gate.h"
 #include "core/model/prices.h"
 #include "core/store/budget.h"
 #include <inttypes.h>
@@ -194,10 +195,15 @@ static const struct model *estimate(struct turn *t, struct str so_far, int64_t *
     return NULL;
 }
 
+/* As long as the question may take, in the queues of its models, too: what is given back early is
+ * spent twice. */
 static uint64_t lease_ms(const struct route *route)
 {
     uint64_t ms = (uint64_t)route->total_ms + LEASE_EXTRA_MS;
-    for (size_t i = 0; i < route->n; i++) ms += (uint64_t)route->v[i]->total_ms;
+    for (size_t i = 0; i < route->n; i++) {
+        const struct model *m = route->v[i];
+        ms += (uint64_t)m->total_ms + (gate_is_open(m) ? 0 : GATE_WAIT_MAX_MS);
+    }
     return ms;
 }
 

@@ -96,6 +96,7 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
     const struct pictures *pictures = question->pictures;
     int64_t room =
         history_room(conf, m, question->permille, system, query) - cost_of_tools(question);
+    if (m->sees) room -= (int64_t)pictures->n * TOKENS_A_PICTURE;
     if (question->so_far.n) room -= cost(question->so_far) + cost(STR(GO_ON));
     struct str summary = STR_NONE;
     if (question->summary.n) {

@@ -433,6 +433,7 @@ static enum err_kind on_message_start(struct model_decoder *d, struct json *doc,
 {
     (void)why;
     read_usage(d, json_get(json_get(doc, "message"), "usage"));
+    d->sink->usage.known = false; /* how long the answer became is said at its end */
     return ERR_NONE;
 }
 

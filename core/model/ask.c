@@ -409,6 +409,15 @@ static bool usage_is_plausible(const struct model_usage *u)
     return true;
 }
 
+/* What the backend said before it broke off stands, as the least that it was. */
+static void estimate_usage(const struct call *c, struct model_answer *a)
+{
+    int64_t written = tokens_estimate(buf_str(&a->text));
+    for (size_t i = 0; i < a->n_calls; i++) written += tokens_estimate(a->calls[i].arguments);
+    if (!a->usage.prompt_tokens) a->usage.prompt_tokens = tokens_of_ask(&c->ask);
+    if (a->usage.completion_tokens < written) a->usage.completion_tokens = written;
+}
+
 static void answer_complete(struct call *c)
 {
     struct model_answer *a = c->answer;
@@ -416,12 +425,7 @@ static void answer_complete(struct call *c)
     a->finish = c->flow.err.kind != ERR_NONE ? MODEL_CUT : a->n_calls ? MODEL_TOOL : c->sink.finish;
     if (usage_is_plausible(&c->sink.usage)) a->usage = c->sink.usage;
     a->total_ms = elapsed_ms(c);
-    if (!a->usage.known) {
-        a->usage.prompt_tokens = tokens_of_ask(&c->ask);
-        a->usage.completion_tokens = tokens_estimate(buf_str(&a->text));
-        for (size_t i = 0; i < a->n_calls; i++)
-            a->usage.completion_tokens += tokens_estimate(a->calls[i].arguments);
-    }
+    if (!a->usage.known) estimate_usage(c, a);
     metric_add(&prompt_tokens, (double)a->usage.prompt_tokens);
     metric_add(&completion_tokens, (double)a->usage.completion_tokens);
 }

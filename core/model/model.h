@@ -279,5 +279,6 @@ void model_embed(struct models *models, const struct model *m, struct op *op,
  * some 15 % under for paragraphs, a quarter for single lines.
  */
 int64_t tokens_estimate(struct str text);
+#define TOKENS_A_PICTURE 1600 /* of the largest at Anthropic, who shrinks more than that */
 /* What a whole request costs: the texts and what each message adds. */
 int64_t tokens_of_ask(const struct model_ask *ask);

@@ -194,12 +194,16 @@ int64_t price_cost(const struct price *p, const struct model_usage *u)
 
 int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens)
 {
-    struct model_usage most = { .prompt_tokens = prompt_tokens * ESTIMATE_SLACK / 100 + 1,
-                                .completion_tokens = max_tokens };
-    struct model_usage thought = most;
-    thought.reasoning_tokens = max_tokens;
-    int64_t a = price_cost(p, &most), b = price_cost(p, &thought);
-    return a > b ? a : b;
+    int64_t prompt = prompt_tokens * ESTIMATE_SLACK / 100 + 1, most = COST_UNKNOWN;
+    for (unsigned dear = 0; dear < 4; dear++) {
+        const struct model_usage u = { .prompt_tokens = prompt,
+                                       .written_tokens = dear & 1 ? prompt : 0,
+                                       .completion_tokens = max_tokens,
+                                       .reasoning_tokens = dear & 2 ? max_tokens : 0 };
+        int64_t cost = price_cost(p, &u);
+        if (cost > most) most = cost;
+    }
+    return most;
 }
 
 const char *price_tell(int64_t nano, struct price_text *to)

@@ -77,7 +77,7 @@ int64_t tokens_of_ask(const struct model_ask *ask)
     int64_t n = REPLY_EXTRA;
     for (size_t i = 0; i < ask->n_messages; i++) {
         const struct model_message *m = &ask->messages[i];
-        n += tokens_estimate(m->text) + MESSAGE_EXTRA;
+        n += tokens_estimate(m->text) + MESSAGE_EXTRA + (int64_t)m->n_pictures * TOKENS_A_PICTURE;
         for (size_t k = 0; k < m->n_calls; k++)
             n += tokens_estimate(m->calls[k].arguments) + MESSAGE_EXTRA;
     }

@@ -161,6 +161,8 @@ def test_half_an_answer_is_kept_and_marked(backend):
     said = backend.ask("cut")
     assert said.startswith("This one") and "broke here" in said
     assert backend.n_retries == 0 and len(backend.asks) == 1, "not asked again once people saw a part"
+    [(estimated, tokens)] = backend.world.sql("SELECT estimated, completion_tokens FROM cost_records")
+    assert estimated and tokens >= len(said.split("_(")[0].split()), "what was written, not what was said of it at its beginning"
 
 
 # aimock sends Cohere's thoughts as text.

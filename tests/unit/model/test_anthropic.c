@@ -28,7 +28,7 @@ static struct anthropic anthropic = {
     }
 #define BEGUN                    \
     {                            \
-        117, 1, 100, 0, true, 5, \
+        117, 1, 100, 0, false, 5, \
     }
 #define NO_USE            \
     {                     \

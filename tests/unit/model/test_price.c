@@ -95,8 +95,8 @@ Test(price, costs)
         int64_t nano = price_cost(&p, &cases[i].usage);
         cr_expect_eq(nano, cases[i].nano, "%zu: %ld", i, nano);
     }
-    /* 115 % of 1000 tokens and one, and 4096 of the answer */
-    cr_expect_eq(price_estimate(&p, 1000, 4096), INT64_C(1151 * 3000 + 4096 * 15000));
+    /* 115 % of 1000 tokens and one, written to the cache, and 4096 of the answer */
+    cr_expect_eq(price_estimate(&p, 1000, 4096), INT64_C(1151 * 3750 + 4096 * 15000));
     p.known = false;
     cr_expect_eq(price_cost(&p, &cases[0].usage), COST_UNKNOWN);
     cr_expect_eq(price_cost(&p, &cases[7].usage), 42);

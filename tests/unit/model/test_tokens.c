@@ -61,4 +61,6 @@ Test(tokens, of_a_request)
     struct model_message m[] = { { MODEL_SYSTEM, STR("word") }, { MODEL_USER, STR("two words") } };
     struct model_ask ask = { m, 2, 0 };
     cr_expect_eq(tokens_of_ask(&ask), 3 + 2 * 4 + 1 + 2);
+    m[1].n_pictures = 2; /* they are not free: a budget reserves for them */
+    cr_expect_eq(tokens_of_ask(&ask), 3 + 2 * 4 + 1 + 2 + 2 * 1600);
 }
