@@ -276,9 +276,28 @@ static const char *when(struct str period)
     return str_eq(period, STR("day")) ? "today" : "this month";
 }
 
-bool budget_reserved(struct turn *t)
+enum flow_rc budget_afford(struct turn *t, const struct model *m, const struct model_ask *ask)
+{
+    if (!rows_of(t, &t->budget)) return FLOW_NEXT;
+    int64_t amount =
+        price_estimate(models_price(t->models, m), tokens_of_ask(ask), ask->max_tokens);
+    if (amount == COST_UNKNOWN) return FLOW_STOP;
+    if (uuid_is_nil(&t->reservation)) t->reservation = uuid_v7();
+    store_budget_reserve(t->chat->store, &t->flow.op, t->reservation, &t->budget,
+                         amount + bill_sum(t), (int64_t)lease_ms(turn_route(t)), &t->rows);
+    return FLOW_WAIT;
+}
+
+bool budget_has_room(struct turn *t)
 {
     if (t->rows.n == 0) return t->set_aside = true;
+    if (!t->set_aside) t->reservation = (struct uuid){ .b = { 0 } };
+    return false;
+}
+
+bool budget_reserved(struct turn *t)
+{
+    if (budget_has_room(t)) return true;
     struct price_text spent, limit;
     char wait[CLOCK_SPAN_MAX];
     struct str scope = pg_rows_str(&t->rows, 0, 0), period = pg_rows_str(&t->rows, 0, 1);
@@ -289,7 +308,6 @@ bool budget_reserved(struct turn *t)
              whose(scope), when(period), price_tell(pg_rows_i64(&t->rows, 0, 2), &spent),
              price_tell(pg_rows_i64(&t->rows, 0, 3), &limit), wait);
     metric_add(&m_refused, 1);
-    if (!t->set_aside) t->reservation = (struct uuid){ .b = { 0 } };
     return false;
 }
 

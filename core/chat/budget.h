@@ -27,6 +27,7 @@ enum err_kind budgets_read(struct conf_doc *doc, struct budgets *ret, struct err
 void budgets_example(struct buf *to);
 
 struct model;
+struct model_ask;
 struct pg_rows;
 struct route_log;
 struct turn;
@@ -37,6 +38,10 @@ enum flow_rc budget_reserve(struct turn *t);
 bool budget_waited(struct turn *t);
 /* True: there is money. False: the reply says why not, and when there is some again. */
 bool budget_reserved(struct turn *t);
+/* The same for a question before that one, whose answer is for us; ask: borrowed for the call.
+ * FLOW_STOP: the model has no price. */
+enum flow_rc budget_afford(struct turn *t, const struct model *m, const struct model_ask *ask);
+bool budget_has_room(struct turn *t); /* the step is done: for it, too? */
 /*
  * For one more question of the same answer, with what those before it cost.
  * so_far  half an answer that it goes on with; "" = none

@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/metric.h"
 #include "core/chat/bill.h"
+#include "core/chat/budget.h"
 #include "core/chat/turn.h"
 #include "core/store/conversation.h"
 
@@ -70,20 +71,53 @@ static void on_piece(void *ctx, struct str piece)
     (void)ctx, (void)piece;
 }
 
-enum flow_rc compact_start(struct flow *f)
+/* False: it is not time. */
+static bool prepare(struct turn *t)
 {
-    struct turn *t = turn_of(f);
     size_t first = uncovered(t), n = due(t, first);
-    if (!is_wanted(t) || t->request.summary_off || n == 0) return FLOW_NEXT;
+    if (!is_wanted(t) || t->request.summary_off || n == 0) return false;
     struct str said = transcript(t, first, n);
-    if (!said.n) return FLOW_NEXT;
+    if (!said.n) return false;
     struct model_message *v = arena_new_array(&t->arena, struct model_message, 2);
     v[0] = (struct model_message){ .role = MODEL_SYSTEM, .text = STR(PROMPT) };
     v[1] = (struct model_message){ .role = MODEL_USER, .text = said };
-    struct model_ask *ask = arena_new(&t->arena, struct model_ask);
-    *ask = (struct model_ask){ .messages = v, .n_messages = 2, .max_tokens = SUMMARY_TOKENS };
+    t->summary_ask = arena_new(&t->arena, struct model_ask);
+    *t->summary_ask =
+        (struct model_ask){ .messages = v, .n_messages = 2, .max_tokens = SUMMARY_TOKENS };
     t->compacting = t->context.entries[first + n - 1].ordinal;
-    model_ask(t->models, turn_route(t)->v[0], &t->flow.op, ask, on_piece, t, &t->summary);
+    return true;
+}
+
+enum flow_rc compact_afford(struct flow *f)
+{
+    struct turn *t = turn_of(f);
+    if (!prepare(t)) return FLOW_NEXT;
+    enum flow_rc rc = budget_afford(t, turn_route(t)->v[0], t->summary_ask);
+    if (rc != FLOW_STOP) return rc;
+    t->compacting = 0;
+    return FLOW_NEXT;
+}
+
+enum flow_rc compact_afforded(struct flow *f)
+{
+    struct turn *t = turn_of(f);
+    if (!budget_has_room(t)) t->compacting = 0;
+    return FLOW_NEXT;
+}
+
+enum flow_rc compact_not_afforded(struct flow *f)
+{
+    turn_of(f)->compacting = 0;
+    return FLOW_NEXT;
+}
+
+enum flow_rc compact_start(struct flow *f)
+{
+    struct turn *t = turn_of(f);
+    const struct model *m = turn_route(t)->v[0];
+    if (!t->compacting) return FLOW_NEXT;
+    budget_asked(t, m);
+    model_ask(t->models, m, &t->flow.op, t->summary_ask, on_piece, t, &t->summary);
     return FLOW_WAIT;
 }
 

@@ -10,6 +10,9 @@
 struct turn;
 
 /* Steps of the turn. FLOW_NEXT: it has not outgrown anything. */
+enum flow_rc compact_afford(struct flow *f);   /* set aside what the summary may cost */
+enum flow_rc compact_afforded(struct flow *f); /* or there is no room: the older part is left out */
+enum flow_rc compact_not_afforded(struct flow *f);
 enum flow_rc compact_start(struct flow *f);    /* ask for the summary */
 enum flow_rc compact_written(struct flow *f);  /* it is there */
 enum flow_rc compact_failed(struct flow *f);   /* it is not: the older part is left out */

@@ -64,8 +64,9 @@ struct turn {
     struct reuse reuse;
     const struct model *model; /* that answers; while none does, the first of the route */
     struct model_answer answer;
-    struct route_log asked;           /* all that were asked for it */
-    struct model_answer summary;      /* of the older half, when it is time; see compact.h */
+    struct route_log asked;        /* all that were asked for it */
+    struct model_ask *summary_ask; /* for a summary of the older half, when it is time; compact.h */
+    struct model_answer summary;
     int64_t compacting;               /* up to which message; 0 = nothing */
     const struct model_ask *question; /* as the model got it that was asked last */
     struct counted {                  /* the last one whose tokens the model counted */

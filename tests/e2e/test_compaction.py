@@ -2,6 +2,7 @@
 import pytest
 
 from test_commands import say
+from test_money import PRICES, dollars, priced
 
 NOTES = "- the colour is vermilion"
 
@@ -64,6 +65,37 @@ def test_a_summary_that_fails_is_done_without(world, alice):
     answers = talk(world, alice, 6)
     assert answers == [f"echo: message {i}" for i in range(6)]
     assert world.one("SELECT summary FROM conversations") is None
+
+
+def under_a_budget(world, day):
+    world.serve(chat={"compact": True, "history_messages": 8}, models=priced(world, **PRICES), budgets=[{"for": "all", "day": day}])
+    world.model.on("You: echo:", world.model.plain(NOTES))
+    return world.bot.person(7)
+
+
+def test_its_money_is_set_aside_and_spent(world):
+    alice = under_a_budget(world, "9")
+    assert "summary" in talk(world, alice, 5)[-1]
+    assert world.one("SELECT count(*) FROM cost_records") == 6
+    [(spent, reserved)] = world.sql("SELECT spent, reserved FROM budgets")
+    assert float(spent) == pytest.approx(dollars(world)) and reserved == 0
+
+
+def test_a_budget_without_room_for_it_leaves_the_older_part_out(world):
+    alice = under_a_budget(world, "0.8")  # it may cost 800 tokens, an answer only 100
+    assert talk(world, alice, 5) == [f"echo: message {i}" for i in range(5)]
+    assert len(world.model.asks) == 5 and world.one("SELECT summary FROM conversations") is None
+    assert world.one("SELECT reserved FROM budgets") == 0
+
+
+def test_what_has_no_price_is_not_asked_for_one_under_a_budget(world):
+    world.serve(chat={"compact": True, "history_messages": 8}, models=priced(world))
+    alice = world.bot.person(7)
+    talk(world, alice, 4)
+    world.gateways[-1].stop()
+    world.serve(chat={"compact": True, "history_messages": 8}, models=priced(world), budgets=[{"for": "all", "day": "9"}])
+    assert "no price" in say(world, alice, "message 4")
+    assert len(world.model.asks) == 4
 
 
 def test_it_is_off_unless_somebody_wants_it(world):
