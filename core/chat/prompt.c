@@ -104,6 +104,7 @@ struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, co
         room -= cost(summary);
     }
     size_t first = history_start(context, summary.n ? question->summary_until : 0, room);
+    if (question->shorter) first += (context->n - first + 2) / 4 * 2; /* whole exchanges */
     struct model_message *v =
         arena_new_array(a, struct model_message, context->n - first + 5 + question->n_more);
     size_t n = 0;

@@ -26,6 +26,7 @@ struct prompt_question {
     size_t n_more;
     int64_t tools_tokens; /* what the definitions of the tools cost */
     int64_t permille;     /* real tokens for a thousand estimated ones; 0 = not known */
+    bool shorter;         /* with half of what would fit by the estimate, which was wrong */
 };
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
                                const struct context_read *context,

@@ -30,6 +30,7 @@ static struct model_ask *build(struct turn *t, const struct model *m, struct str
         .n_more = t->toolbox.n,
         .tools_tokens = m->tools ? t->toolbox.tokens : 0,
         .permille = permille_of(&t->counted, m),
+        .shorter = t->shorter,
     };
     struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);
     ask->tools = t->toolbox.tools;

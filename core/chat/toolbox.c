@@ -178,6 +178,12 @@ static void on_count(void *ctx, const struct model *m, int64_t tokens)
     w->asker.on_count(w->asker.ctx, m, tokens);
 }
 
+static bool shorten(void *ctx)
+{
+    struct toolwork *w = ctx;
+    return w->asker.shorten(w->asker.ctx);
+}
+
 /* What a round writes stands apart from what the one before it wrote. */
 static void on_piece(void *ctx, struct str piece)
 {
@@ -223,6 +229,7 @@ static enum flow_rc ask_start(struct flow *f)
     struct route_asker asker = w->asker; /* who asks, and who is told of the place in the row */
     asker.ask = question_for;
     asker.on_count = w->asker.on_count ? on_count : NULL;
+    asker.shorten = w->asker.shorten ? shorten : NULL;
     asker.on_text = on_piece;
     asker.on_restart = on_restart;
     asker.on_place = w->asker.on_place ? on_place : NULL;

@@ -481,6 +481,14 @@ static const struct model_ask *question_for(void *ctx, const struct model *m, st
     return question_make(ctx, m, so_far);
 }
 
+static bool make_shorter(void *ctx)
+{
+    struct turn *t = ctx;
+    if (t->shorter || t->history_seen == 0) return false;
+    t->shorter = true;
+    return true;
+}
+
 static bool reserve_more(void *ctx, struct op *op, struct str so_far, const struct model *beside)
 {
     struct turn *t = ctx;
@@ -502,6 +510,7 @@ static enum flow_rc ask_start(struct flow *f)
     uuid_text(&t->request.user, user);
     const struct route_asker asker = { .ask = question_for,
                                        .on_count = question_counted,
+                                       .shorten = make_shorter,
                                        .on_text = on_piece,
                                        .on_restart = on_restart,
                                        .on_place = on_place,

@@ -107,6 +107,7 @@ struct turn {
     bool notice;      /* it comes from Parley itself */
     const char *outcome, *reason;
     bool prepared;     /* parts and ids of the reply are made */
+    bool shorter;      /* the question: it was too long for a model */
     bool keep_missed;  /* the request was not ours to keep, at the first look */
     struct str parts;  /* JSON for the store */
     int message_count; /* of the conversation, after keep */

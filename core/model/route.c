@@ -29,6 +29,7 @@ struct routing {
     struct err failure; /* of the last one asked */
     size_t next;        /* of the route */
     bool resting;       /* who rests is asked, too: there is nobody else */
+    bool shortened;     /* the question is */
     bool showing;       /* a piece is on its way to the asker, who may cancel */
 };
 
@@ -296,15 +297,23 @@ static enum flow_rc ask_done(struct flow *f)
     return FLOW_STOP;
 }
 
+static bool in_time(const struct routing *r)
+{
+    return clock_ms() - r->began_ms < (uint64_t)r->route->total_ms;
+}
+
+static bool is_too_long(const struct err *why)
+{
+    return why->kind == ERR_LIMIT && why->retry_after_ms == 0;
+}
+
 static bool has_next(const struct routing *r, const struct err *why)
 {
     const struct model *failed = r->log->v[r->log->n - 1].model;
-    bool in_time = clock_ms() - r->began_ms < (uint64_t)r->route->total_ms;
-    if (r->next >= r->route->n || !in_time || !policy_elsewhere(why, r->route->on_refusal))
+    if (r->next >= r->route->n || !in_time(r) || !policy_elsewhere(why, r->route->on_refusal))
         return false;
     /* A conversation that is too long fits only into a larger window. */
-    bool too_long = why->kind == ERR_LIMIT && why->retry_after_ms == 0;
-    return !too_long || r->route->v[r->next]->context_tokens > failed->context_tokens;
+    return !is_too_long(why) || r->route->v[r->next]->context_tokens > failed->context_tokens;
 }
 
 static enum flow_rc try_failed(struct routing *r, const struct model_answer *a,
@@ -321,9 +330,30 @@ static enum flow_rc try_failed(struct routing *r, const struct model_answer *a,
     return FLOW_NEXT;
 }
 
+static bool may_shorten(const struct routing *r)
+{
+    return is_too_long(&r->failure) && !is_midway(r) && !r->shortened && in_time(r) &&
+           r->asker.shorten && r->asker.shorten(r->asker.ctx);
+}
+
+static enum flow_rc ask_shorter(struct routing *r)
+{
+    const struct model *m = last_try(r)->model;
+    log_warn("model", "too long, asking again with less", "model=%s why=%s", m->name,
+             log_quote(str_of(r->failure.msg)));
+    r->shortened = true;
+    r->flow.err = (struct err)ERR_INIT;
+    for (r->next = 0; r->route->v[r->next] != m;) r->next++;
+    op_extend(r->op, r->longest_ms);
+    flow_goto(&r->flow, STEP_GATE);
+    return FLOW_NEXT;
+}
+
 static enum flow_rc ask_failed(struct flow *f)
 {
-    return try_failed(of_flow(f), its_answer(of_flow(f)), &f->op.err);
+    struct routing *r = of_flow(f);
+    enum flow_rc rc = try_failed(r, its_answer(r), &f->op.err);
+    return rc == FLOW_STOP && may_shorten(r) ? ask_shorter(r) : rc;
 }
 
 /* ---- the end ---- */

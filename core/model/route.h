@@ -78,6 +78,10 @@ struct route_asker {
     /* The question that `ask` gave last has so many tokens, by the model's own count: it will be
      * asked for anew. NULL = no matter, and nobody counts. */
     void (*on_count)(void *ctx, const struct model *m, int64_t tokens);
+    /* The model said that the question is too long for it, and there is none with a larger window:
+     * it is asked once more with what `ask` gives then. False: it cannot be made shorter. NULL =
+     * never. */
+    bool (*shorten)(void *ctx);
     void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
     void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */

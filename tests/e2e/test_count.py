@@ -33,10 +33,20 @@ def test_what_the_server_counts_is_what_fits(world, server, backend):
     assert "its server counted" in say(world, alice, "/why")
 
 
-def test_an_estimate_alone_is_too_long_here(world, server):
-    """Or the test above shows nothing."""
-    _, answers = talk(world, server, "anthropic", 9)
-    assert any("could not get an answer" in a for a in answers) and max(server.questions) > ROOM and not server.counts
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_an_estimate_makes_too_long_is_asked_again_with_less(world, server, backend):
+    alice, answers = talk(world, server, backend, 9)
+    assert answers == ["ok"] * 9
+    assert max(server.questions) > ROOM and not server.counts, "or the test above shows nothing"
+    assert world.gateways[0].log().count("too long, asking again with less") >= 1
+    why = say(world, alice, "/why")
+    assert "too long for this model" in why and "its server counted" not in why
+
+
+def test_what_cannot_be_made_shorter_is_told(world, server):
+    server.window = 50
+    _, answers = talk(world, server, "anthropic", 1)
+    assert "could not get an answer" in answers[0] and len(server.questions) == 1
 
 
 def test_llama_cpp_lists_the_tokens(world, server):
