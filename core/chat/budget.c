@@ -308,6 +308,8 @@ bool budget_reserved(struct turn *t)
              whose(scope), when(period), price_tell(pg_rows_i64(&t->rows, 0, 2), &spent),
              price_tell(pg_rows_i64(&t->rows, 0, 3), &limit), wait);
     metric_add(&m_refused, 1);
+    log_warn("budget", "no room, not asked", "turn=%s scope=%.*s period=%.*s spent=%s limit=%s",
+             t->id, STR_ARG(scope), STR_ARG(period), spent.text, limit.text);
     return false;
 }
 

@@ -324,6 +324,21 @@ Test(money, who_died_after_asking_has_spent_what_was_set_aside)
         "1");
 }
 
+Test(money, what_does_not_fit_into_a_nearly_spent_budget_uses_it_up)
+{
+    struct uuid id = uuid_v7();
+    cr_assert_not(reserve(uuid_v7(), &mine, 150 * CENT, 60000));
+    cr_expect_str_eq(SQL("SELECT sum(alerted) FROM budgets"), "0",
+                     "a dear question alone uses nothing up");
+    cr_assert(reserve(id, &mine, 90 * CENT, 60000));
+    settle(id, &mine, 85 * CENT);
+    cr_expect_str_eq(SQL("SELECT alerted FROM budgets WHERE scope = 'person:me'"), "80");
+    cr_assert_not(reserve(uuid_v7(), &mine, 20 * CENT, 60000));
+    cr_expect_str_eq(SQL("SELECT alerted FROM budgets WHERE scope = 'person:me'"), "100");
+    cr_assert_not(reserve(uuid_v7(), &mine, 20 * CENT, 60000));
+    cr_assert(reserve(uuid_v7(), &mine, 10 * CENT, 60000), "what fits is asked all the same");
+}
+
 Test(money, what_was_spent_before_the_last_month_is_dropped)
 {
     SQL("INSERT INTO budgets (scope, period, starts, spent)"
