@@ -99,7 +99,11 @@ bool reuse_key(const struct model *m, const struct model_ask *ask, struct str sc
     uint8_t hash[32];
     put(&b, "for", scope);
     put_model(&b, m, ask);
-    for (size_t i = 0; i < ask->n_tools; i++) put(&b, "tool", ask->tools[i].name);
+    for (size_t i = 0; i < ask->n_tools; i++) {
+        put(&b, "tool", ask->tools[i].name);
+        put_hash(&b, "description", ask->tools[i].description);
+        put_hash(&b, "schema", ask->tools[i].schema);
+    }
     for (size_t i = 0; i < ask->n_messages; i++)
         if (!put_message(&b, &ask->messages[i])) return false;
     if (b.full) return false;
@@ -143,6 +147,8 @@ enum flow_rc reuse_start(struct flow *f)
     int scope = whose(t);
     if (scope == REUSE_OFF || t->stop != TURN_GOES_ON) return FLOW_NEXT;
     if (t->permit.saved.n) return FLOW_NEXT; /* their yes is for a call, not for an old answer */
+    if (toolbox_offers(t) && !t->toolbox.n_tools)
+        return FLOW_NEXT; /* which ones is not known yet */
     find_key(t, scope);
     t->question = NULL; /* no model was asked yet, and a bill must not say so */
     if (!t->reuse.key.n || t->anew) return FLOW_NEXT;

@@ -102,15 +102,31 @@ static void add_result(struct toolwork *w, const struct model_call *call, struct
 
 /* ---- ready: the tools that are offered ---- */
 
+bool toolbox_offers(const struct turn *t)
+{
+    const struct tools *tools = t->chat->tools;
+    if (!tools || tools_servers(tools) == 0 || t->news.name.n) return false;
+    /* What the person was asked about still needs its words for the model. */
+    return switch_on(t, FLAG_TOOLS) || t->permit.saved.n;
+}
+
+void toolbox_look(struct turn *t)
+{
+    struct toolbox *b = &t->toolbox;
+    b->n_tools = 0;
+    b->tokens = 0;
+    if (!toolbox_offers(t)) return;
+    b->tools = tools_list(t->chat->tools, t->channel->name, &t->arena, &b->n_tools);
+    for (size_t i = 0; i < b->n_tools; i++)
+        b->tokens += tokens_estimate(b->tools[i].name) + tokens_estimate(b->tools[i].description) +
+                     tokens_estimate(b->tools[i].schema);
+}
+
 static enum flow_rc ready_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    struct chat *chat = w->t->chat;
-    if (!chat->tools || tools_servers(chat->tools) == 0 || w->t->news.name.n)
-        return go(w, STEP_ASK);
-    /* What the person was asked about still needs its words for the model. */
-    if (!switch_on(w->t, FLAG_TOOLS) && !w->t->permit.saved.n) return go(w, STEP_ASK);
-    tools_ready(chat->tools, w->t->channel->name, READY_MS, &f->op);
+    if (!toolbox_offers(w->t)) return go(w, STEP_ASK);
+    tools_ready(w->t->chat->tools, w->t->channel->name, READY_MS, &f->op);
     return FLOW_WAIT;
 }
 
@@ -131,11 +147,7 @@ static bool resume(struct toolwork *w)
 static enum flow_rc ready_done(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    struct toolbox *b = &w->t->toolbox;
-    b->tools = tools_list(w->t->chat->tools, w->t->channel->name, &w->t->arena, &b->n_tools);
-    for (size_t i = 0; i < b->n_tools; i++)
-        b->tokens += tokens_estimate(b->tools[i].name) + tokens_estimate(b->tools[i].description) +
-                     tokens_estimate(b->tools[i].schema);
+    toolbox_look(w->t);
     return go(w, resume(w) ? STEP_CALL : STEP_ASK);
 }
 

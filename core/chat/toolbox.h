@@ -42,6 +42,10 @@ struct toolbox {
  * Cancel ends what is under way; t->answer keeps the text so far.
  */
 void toolbox_ask(struct turn *t, struct op *op, const struct route_asker *asker);
+/* Whether tools are offered in this turn, if there are any by the time that it is asked. */
+bool toolbox_offers(const struct turn *t);
+/* Those that are known now, into t->toolbox: a part of the question, and of what it costs. */
+void toolbox_look(struct turn *t);
 /* What was said so far, as this model can take it: signatures of another one's are left out. In the
  * turn's memory. */
 const struct model_message *toolbox_messages(struct turn *t, const struct model *m);

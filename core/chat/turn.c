@@ -422,6 +422,12 @@ static enum flow_rc history_done(struct flow *f)
 
 /* ---- reuse: an answer that is kept needs no model and no money ---- */
 
+static enum flow_rc look_up(struct flow *f)
+{
+    toolbox_look(turn_of(f)); /* what may be called is a part of the question */
+    return reuse_start(f);
+}
+
 /* Also when PostgreSQL was away or slow: the model is asked then. */
 static enum flow_rc looked_up(struct flow *f)
 {
@@ -774,7 +780,7 @@ static const struct flow_step turn_steps[] = {
     [STEP_AFFORD] = { "afford", compact_afford, compact_afforded, compact_not_afforded },
     [STEP_COMPACT] = { "compact", compact_start, compact_written, compact_failed },
     [STEP_COMPACTED] = { "compacted", compact_keep, NULL, compact_not_kept },
-    [STEP_REUSE] = { "reuse", reuse_start, looked_up, looked_up },
+    [STEP_REUSE] = { "reuse", look_up, looked_up, looked_up },
     [STEP_RESERVE] = { "reserve", reserve_start, reserve_done, NULL },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
     [STEP_SETTLE] = { "settle", settle_start, NULL, settle_failed },

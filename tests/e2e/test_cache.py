@@ -3,6 +3,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from fakes.mcp import FakeMcp
 from harness.search import traces
 from harness.wait import stays, wait_until
 from test_commands import say
@@ -61,6 +62,22 @@ def test_a_hit_is_history_for_what_follows(world):
     assert "echo: the same" in str(world.model.asks[-1].body["messages"])
     assert say(world, alice, "the same") == "echo: the same"
     assert n_asked(world) == 3, "with another history it is another question"
+
+
+def test_other_tools_are_another_question(world):
+    """What a model may call may change what it answers."""
+    server = FakeMcp().start()
+    gateway = world.serve(chat={"cache": "person", "history_tokens": 0})
+    alice = world.bot.person(7)
+    first_answer(world, alice)
+    gateway.stop()
+    world.serve(chat={"cache": "person", "history_tokens": 0}, tools=[{"name": "srv", "url": server.address}])
+    assert say(world, alice, "the same") == "echo: the same"
+    assert n_asked(world) == 2, "not the answer of a model without tools"
+    first_answer(world, alice, "another")  # they are known by now
+    assert say(world, alice, "another") == "echo: another"
+    assert n_asked(world) == 3
+    server.stop()
 
 
 def test_it_is_off_by_default(world):

@@ -10,6 +10,8 @@ static const struct model_picture pictures[] = { { .type = STR("image/png"),
                                   jpeg[] = { { .type = STR("image/jpeg"), .data = STR("QUJD") } },
                                   linked[] = { { .url = STR("https://example.com/a.png") } };
 static const struct model_tool search[] = { { .name = STR("search") } };
+static const struct model_tool search_otherwise[] = { { .name = STR("search"),
+                                                        .description = STR("In files.") } };
 static const struct model_tool fetch[] = { { .name = STR("fetch") } };
 
 /* A question that each case changes in one place. */
@@ -136,6 +138,11 @@ static void tool(struct question *q)
     q->ask.tools = search;
     q->ask.n_tools = 1;
 }
+static void tool_otherwise(struct question *q)
+{
+    q->ask.tools = search_otherwise;
+    q->ask.n_tools = 1;
+}
 static void other_tool(struct question *q)
 {
     q->ask.tools = fetch;
@@ -174,6 +181,7 @@ static const struct {
     { "picture's type", picture_type },
     { "picture elsewhere", picture_elsewhere },
     { "tool", tool },
+    { "tool that does something else", tool_otherwise },
     { "other tool", other_tool },
     { "person", person },
     { "channel", channel },
