@@ -43,6 +43,8 @@ struct health {
 static struct metric m_rests = METRIC(METRIC_COUNTER, "parley_model_rests_total", "",
                                       "Models that were put to rest because they failed.");
 
+#define NOW "(redis.call('TIME')[1] * 1000 + math.floor(redis.call('TIME')[2] / 1000))"
+
 /*
  * ARGV: failures at most, first rest, longest rest, a rest that is certain (0 = count). Answers and
  * tells everybody "name ms", -1 for a failure that is only counted. The JSON is for who looks into
@@ -63,11 +65,25 @@ static struct redis_script failed_script = {
         "  h.rests = h.rests + 1\n"
         "end\n"
         "h.status = rest > 0 and 'resting' or 'failing'\n"
+        "h.resting_until = rest > 0 and " NOW " + rest or 0\n"
         "h.reason = ARGV[6]\n"
         "redis.call('SET', KEYS[1], cjson.encode(h), 'PX', math.max(" LIFE_MS ", rest * 2))\n"
         "redis.call('PUBLISH', '" PUSH_CHANNEL
         "', ARGV[5] .. ' ' .. string.format('%d', rest > 0 and rest or -1))\n"
         "return rest",
+};
+
+/* Told anew, for a process that began to listen just now. ARGV: the name. */
+static struct redis_script tell_script = {
+    .name = "health.tell",
+    .lua =
+        "local ok, h = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '')\n"
+        "if not ok or type(h) ~= 'table' then return 0 end\n"
+        "local left = (tonumber(h.resting_until) or 0) - " NOW "\n"
+        "if left > 0 then\n"
+        "  redis.call('PUBLISH', '" PUSH_CHANNEL "', ARGV[1] .. ' ' .. string.format('%d', left))\n"
+        "end\n"
+        "return left",
 };
 
 static struct patient *patient_of(struct health *h, const struct model *m)
@@ -119,11 +135,23 @@ static void share_recovery(struct health *h, const struct patient *p)
     redis_publish(h->redis, PUSH_CHANNEL, str_of(text));
 }
 
+/* What was said before, or while Redis was away. */
+static void catch_up(struct health *h)
+{
+    list_each (it, next, &h->patients) {
+        char key_text[CACHE_KEY_MAX];
+        const struct patient *p = container_of(it, struct patient, link);
+        const struct str key = key_of(p, key_text, sizeof(key_text)), name = str_of(p->model->name);
+        redis_eval(h->redis, NULL, &tell_script, &key, 1, &name, 1, NULL);
+    }
+}
+
 static void on_push(struct redis_sub *sub, struct str payload)
 {
     struct health *h = container_of(sub, struct health, pushes);
     struct str rest = payload, name = str_cut(&rest, ' ');
     int64_t ms;
+    if (!payload.n) catch_up(h);
     if (!str_i64(rest, &ms) || ms < -1 || ms > PUSHED_MS_MAX) return;
     list_each (it, next, &h->patients) {
         struct patient *p = container_of(it, struct patient, link);

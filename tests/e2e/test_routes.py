@@ -173,6 +173,11 @@ def test_a_model_that_failed_rests_in_all_processes(world, both):
     assert ask(0, "later") == "second: later" and ask(1, "later") == "second: later"
     assert [a.body["model"] for a in world.model.asks[asked:]] == ["real-second"] * 2, "nobody waits for the first"
     assert "was not asked: it failed a moment ago" in ask(0, "/why")
+    third, asked = world.gateway(None, **both()).start(), len(world.model.asks)
+    page, thread = Person(third).connect(third), new_thread()
+    page.say(thread, "who comes late")
+    wait_until(lambda: page.answers(thread) == ["second: who comes late"])
+    assert [a.body["model"] for a in world.model.asks[asked:]] == ["real-second"], "a new process knows it, too"
     wait_until(lambda: world.sql("SELECT status, failures >= 3, disabled_reason LIKE '%%503%%' FROM provider_health WHERE id = 'first'")
                == [("resting", True, True)], 30, "the record")
 
