@@ -189,6 +189,40 @@ def test_half_a_stream_is_kept_and_marked(world, gateway, how):
     assert n_requests(world) == 2 and len(world.model.asks) == 2, "not asked again once people saw a part"
 
 
+def slow_model(world, **more):
+    gateway = world.gateway(models=[{"name": "test", "type": "openai", "base_url": world.model.base, "api_key": "env:MODEL_KEY",
+                                     "model": "m", "tries": 1, **more}]).start()
+    world.hook(gateway)
+    return gateway
+
+
+def test_a_model_that_writes_byte_by_byte(world):
+    """That something comes is no answer yet."""
+    slow_model(world, first_token_timeout="1s")
+    seen = ask(world, world.model.stream(["too late"], chunk=1, drip=0.05))
+    assert "could not get an answer" in seen
+    wait_until(lambda: world.model.asks[-1].cancelled)
+    assert ask(world, world.model.stream(["in time"], chunk=1, drip=0.001)) == "in time"
+
+
+def test_10000_pieces_at_once(world, gateway):
+    alice, carol = world.bot.person(7), world.bot.person(9)
+    numbers = [str(n) for n in range(10_000)]
+    world.model.on("count", world.model.stream([f"{n} " for n in numbers]))
+    world.bot.say(alice, "count")
+    world.bot.say(carol, "hello")
+    wait_until(lambda: world.bot.texts(carol) == ["echo: hello"], 30)
+    wait_until(lambda: " ".join(world.bot.texts(alice)).split() == numbers, 60)
+    assert len(world.bot.texts(alice)) > 10, "in as many messages as it takes, none of it twice"
+
+
+def test_a_model_that_repeats_itself_for_ever(world):
+    slow_model(world)
+    seen = ask(world, world.model.endless(0, words=["again "]))
+    assert seen.startswith("again again") and "broke here" in seen and seen.count("again") < 300
+    wait_until(lambda: world.model.asks[-1].cancelled)
+
+
 def test_a_stream_with_no_end(world):
     gateway = world.gateway(models=[{"name": "test", "type": "openai", "base_url": world.model.base, "api_key": "env:MODEL_KEY",
                                      "model": "m", "total_timeout": "2s"}]).start()

@@ -132,7 +132,8 @@ class FakeOpenAI(FakeServer):
     # --- behaviours ------------------------------------------------------------------------------------------
 
     @staticmethod
-    def stream(pieces, pause=0.0, finish="stop", done=True, cut_after=None, eol="\n", comments=False, chunk=None, usage=True, calls=()):
+    def stream(pieces, pause=0.0, finish="stop", done=True, cut_after=None, eol="\n", comments=False, chunk=None, drip=0.0, usage=True,
+               calls=()):
         """
         calls      deltas of tool calls, behind the pieces
         pause      seconds between pieces
@@ -141,6 +142,7 @@ class FakeOpenAI(FakeServer):
         eol        of the stream's lines
         comments   keep-alive comments between the events
         chunk      write the bytes in chunks of this size, cutting code points and lines
+        drip       seconds between chunks
         """
         async def behave(request, ask):
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -152,7 +154,7 @@ class FakeOpenAI(FakeServer):
                 for i in range(0, len(data), step):
                     await response.write(data[i:i + step])
                     if chunk:
-                        await asyncio.sleep(0)
+                        await asyncio.sleep(drip)
 
             def event(delta, reason=None, **more):
                 choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}]
@@ -204,12 +206,11 @@ class FakeOpenAI(FakeServer):
         return behave
 
     @classmethod
-    def endless(cls, pause=0.01):
+    def endless(cls, pause=0.01, words=("more ", "and ")):
         """A stream with no end, of which no two pieces in a row are alike."""
         def pieces():
             while True:
-                yield "more "
-                yield "and "
+                yield from words
 
         class Forever:
             def __iter__(self):
