@@ -54,7 +54,7 @@ void catalog_done(struct catalog *c);
 /*
  * Take one result of tools/list.
  * ret_cursor  of the next page, in the catalog's memory; "" = this was the last one
- * ERR_PROTO: no list of tools. ERR_LIMIT: too many pages, or the same cursor again.
+ * ERR_PROTO: no list of tools. ERR_LIMIT: too many pages.
  */
 enum err_kind catalog_page(struct catalog *c, struct json *result, struct str *ret_cursor,
                            struct err *why);

@@ -273,19 +273,6 @@ static void pin(struct server *s, const struct tool *t)
     map_put(&s->pins, &p->node, str_from(p->name, t->name.n));
 }
 
-size_t server_accept(struct server *s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s->catalog.n; i++) {
-        const struct tool *t = &s->catalog.tools[i];
-        struct server_pin *p = pin_of(s, t->name);
-        if (!p || memcmp(p->hash, t->hash, sizeof(p->hash)) == 0) continue;
-        memcpy(p->hash, t->hash, sizeof(p->hash));
-        n++;
-    }
-    return n;
-}
-
 static void report_list(const struct server *s)
 {
     const struct catalog *c = &s->catalog;

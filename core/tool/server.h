@@ -75,8 +75,6 @@ bool server_is_shut_out(const struct server *s);
 bool server_allows(const struct server *s, const struct tool *t);
 /* Security is on, and the definition is not the one that was seen first. */
 bool server_tool_changed(const struct server *s, const struct tool *t);
-/* A person accepts all definitions as they are now. Returns how many had changed. */
-size_t server_accept(struct server *s);
 
 /*
  * Call one of its tools.

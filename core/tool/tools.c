@@ -250,15 +250,6 @@ void tools_describe(const struct tools *t, const struct model_call *call, struct
     add_shown(to, call->arguments.n ? call->arguments : STR("{}"));
 }
 
-size_t tools_accept(struct tools *t, const char *server)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->n; i++)
-        if (!server || strcmp(t->servers[i].conf.name, server) == 0)
-            n += server_accept(&t->servers[i]);
-    return n;
-}
-
 bool tools_report(const struct tools *t, size_t i, struct buf *to)
 {
     const struct server *s = &t->servers[i];

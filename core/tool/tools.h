@@ -66,8 +66,6 @@ void tools_call(struct tools *t, struct op *op, const char *channel, const struc
 bool tools_needs_approval(const struct tools *t, struct str name);
 /* For that person: which server and tool, and with which input. Plain text, bounded. */
 void tools_describe(const struct tools *t, const struct model_call *call, struct buf *to);
-/* A person accepts changed definitions of a server (NULL: of all). Returns how many there were. */
-size_t tools_accept(struct tools *t, const char *server);
 
 /* The state of server i < tools_servers, for people: one line without its end. False: it cannot be
  * used. */
