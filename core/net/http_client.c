@@ -25,7 +25,7 @@
 #define PIECE_MAX      (64 * 1024 * 1024) /* curl reads at most some MB at a time */
 #define HEADERS_MAX    (64 * 1024)
 #define SPARE_MAX      64
-#define GATHER_MS      100 /* http_request.gathers */
+#define GATHER_MS      100    /* http_request.gathers */
 #define READ_BYTES     16384L /* curl's buffer for reading, of a transfer under way */
 #define STREAM_BYTES   1024L  /* the same where pieces come as they are written; its least */
 #define STREAMS_A_CONN 1000L  /* curl's default of 100 opened 401 connections for 500 requests */

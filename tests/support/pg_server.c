@@ -114,7 +114,7 @@ static const char *base_dir(void)
     struct statvfs fs;
 
     int room = statvfs(MEMORY_DIR, &fs) == 0 && access(MEMORY_DIR, W_OK) == 0 &&
-                fs.f_bavail * fs.f_frsize >= MEMORY_LEAST;
+               fs.f_bavail * fs.f_frsize >= MEMORY_LEAST;
     return room ? MEMORY_DIR : "/tmp";
 }
 

@@ -26,8 +26,8 @@ static struct anthropic anthropic = {
     {                            \
         117, 7, 100, 0, true, 5, \
     }
-#define BEGUN                    \
-    {                            \
+#define BEGUN                     \
+    {                             \
         117, 1, 100, 0, false, 5, \
     }
 #define NO_USE            \
