@@ -68,9 +68,8 @@ def test_one_that_slept_past_its_lease_cannot_write(world, pair):
     assert first.alive() and second.alive()
 
 
-@pytest.mark.parametrize("point", ["turn.keep.start", "delivery.send.start"])
-def test_one_stopped_at_a_step_wakes_up_to_a_lost_lease(world, point):
-    """SIGSTOP exactly before it commits or sends; it wakes when the other has answered."""
+def wakes_up_late(world, point):
+    """Whom one process answers, which is stopped at a step and wakes when the other has answered; and then asks once more."""
     second = world.gateway(chat=LEASE)
     first = world.gateway(chat=LEASE).start(PARLEY_STOP_AT=point)
     second.start()
@@ -83,6 +82,13 @@ def test_one_stopped_at_a_step_wakes_up_to_a_lost_lease(world, point):
     world.bot.say(alice, "next")
     wait_until(lambda: world.bot.texts(alice)[-1] == "echo: next")
     world.wait_settled(2)
+    return alice
+
+
+@pytest.mark.parametrize("point", ["turn.keep.start", "delivery.send.start"])
+def test_one_stopped_at_a_step_wakes_up_to_a_lost_lease(world, point):
+    """SIGSTOP exactly before it commits or sends."""
+    alice = wakes_up_late(world, point)
     if point == "delivery.send.start":
         # Marked, not sent, asleep: the other cannot know. Told so, and never out of order.
         wait_until(lambda: any("/again" in t for t in world.bot.texts(alice)))
@@ -95,19 +101,8 @@ def test_one_stopped_at_a_step_wakes_up_to_a_lost_lease(world, point):
 
 
 def test_one_stopped_before_it_marks_the_second_part_leaves_it_to_the_other(world):
-    second = world.gateway(chat=LEASE)
-    first = world.gateway(chat=LEASE).start(PARLEY_STOP_AT="delivery.mark.start:2")
-    second.start()
-    world.hook(first)
-    alice = world.bot.person(7)
     world.model.on("hard", world.model.stream(["a" * 3000, "\n\n", "b" * 3000]))
-    world.bot.say(alice, "hard")
-    wait_until(lambda: world.one("SELECT count(*) FROM requests WHERE lease_owner IS NOT NULL"))
-    world.wait_settled(1, 15)
-    first.thaw()
-    world.bot.say(alice, "next")
-    wait_until(lambda: world.bot.texts(alice)[-1] == "echo: next")
-    world.wait_settled(2)
+    alice = wakes_up_late(world, "delivery.mark.start:2")
     assert world.bot.texts(alice) == ["a" * 3000, "b" * 3000, "echo: next"]
 
 
