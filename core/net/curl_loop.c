@@ -34,10 +34,15 @@ static struct metric rests =
 
 static void on_poll(uv_poll_t *h, int status, int events);
 
+/* Looked at before the loop sleeps. */
+static void socket_changed(struct curl_socket *s)
+{
+    if (list_empty(&s->changed)) list_push(&s->cl->changed, &s->changed);
+}
+
 static void on_rested(struct timer *timer)
 {
-    struct curl_socket *s = container_of(timer, struct curl_socket, rest);
-    if (list_empty(&s->changed)) list_push(&s->cl->changed, &s->changed);
+    socket_changed(container_of(timer, struct curl_socket, rest));
 }
 
 static struct curl_socket *socket_new(struct curl_loop *cl, curl_socket_t fd, bool connection)
@@ -89,7 +94,7 @@ static void socket_want(struct curl_socket *s, int want)
     timer_clear(s->cl->loop, &s->rest); /* something else begins */
     /* While it connects, curl asks for writing only. */
     if (want & UV_READABLE) s->connected = true;
-    if (list_empty(&s->changed)) list_push(&s->cl->changed, &s->changed);
+    socket_changed(s);
 }
 
 static void socket_watch(struct curl_socket *s)
@@ -113,7 +118,7 @@ void curl_loop_rest(struct curl_loop *cl, uint64_t ms)
     if (!s || s->want != UV_READABLE) return; /* closed, and another one may have its number */
     metric_add(&rests, 1);
     timer_set(cl->loop, &s->rest, ms);
-    if (list_empty(&s->changed)) list_push(&cl->changed, &s->changed);
+    socket_changed(s);
 }
 
 /*
