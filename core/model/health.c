@@ -66,11 +66,30 @@ static struct redis_script failed_script = {
         "end\n"
         "h.status = rest > 0 and 'resting' or 'failing'\n"
         "h.resting_until = rest > 0 and " NOW " + rest or 0\n"
+        "h.tried_until = nil\n"
         "h.reason = ARGV[6]\n"
         "redis.call('SET', KEYS[1], cjson.encode(h), 'PX', math.max(" LIFE_MS ", rest * 2))\n"
         "redis.call('PUBLISH', '" PUSH_CHANNEL
         "', ARGV[5] .. ' ' .. string.format('%d', rest > 0 and rest or -1))\n"
         "return rest",
+};
+
+/*
+ * Of those whose rest is over in all processes, the first one gets 0 and asks; the others how long
+ * its outcome is waited for. ARGV: for how long.
+ */
+static struct redis_script probe_script = {
+    .name = "health.probe",
+    .lua =
+        "local ok, h = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '')\n"
+        "if not ok or type(h) ~= 'table' then return 0 end\n"
+        "local now = " NOW "\n"
+        "local left = math.max(tonumber(h.resting_until) or 0, tonumber(h.tried_until) or 0) - now\n"
+        "if left > 0 then return left end\n"
+        "h.status = 'tried'\n"
+        "h.tried_until = now + ARGV[1]\n"
+        "redis.call('SET', KEYS[1], cjson.encode(h), 'PX', " LIFE_MS ")\n"
+        "return 0",
 };
 
 /* Told anew, for a process that began to listen just now. ARGV: the name. */
@@ -162,6 +181,48 @@ static void on_push(struct redis_sub *sub, struct str payload)
         if (!ms || !p->rests) p->rests = ms > 0; /* who put it to rest has counted already */
         p->until_ms = ms ? clock_ms() + (uint64_t)ms : 0;
     }
+}
+
+/* ---- the one question after a rest ---- */
+
+struct probe {
+    struct cache_call call;
+    struct models *models;
+    const struct model *model;
+    uint32_t *ret_ms;
+};
+
+static const struct op_kind op_probe = { .name = "model.probe", .drop = cache_call_drop };
+
+static void probed(struct cache_call *c)
+{
+    struct probe *probe = container_of(c, struct probe, call);
+    if (cache_call_failed(c)) return;
+    int64_t ms = c->reply.i;
+    if (ms > PUSHED_MS_MAX) ms = PUSHED_MS_MAX;
+    if (ms > 0) {
+        patient_of(probe->models->common->health, probe->model)->until_ms =
+            clock_ms() + (uint64_t)ms;
+        *probe->ret_ms = (uint32_t)ms;
+    }
+    op_finish(c->outer);
+}
+
+bool health_probe(struct models *models, const struct model *m, struct op *op, uint32_t *ret_ms)
+{
+    struct health *h = models->common->health;
+    struct cache_int wait;
+    *ret_ms = 0;
+    if (!h->redis || !patient_of(h, m)->until_ms) return false;
+    struct probe *probe = cache_call_new(h->redis, op, &op_probe, sizeof *probe, probed);
+    probe->models = models;
+    probe->model = m;
+    probe->ret_ms = ret_ms;
+    cache_call_key(&probe->call, (const struct str[]){ STR("provider:health"), str_of(m->name) },
+                   2);
+    const struct str args[] = { cache_int(&wait, PROBE_MS) };
+    cache_call_eval(&probe->call, &probe_script, args, 1);
+    return true;
 }
 
 /* ---- the record ---- */

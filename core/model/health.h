@@ -3,10 +3,10 @@
  * processes learn of it through Redis; PostgreSQL keeps the record (provider_health).
  *
  * Five failures in a row, in whichever processes, and it rests for 15 s, the next time twice as
- * long, up to 5 min; then one question is let through, and its outcome decides. A limit lasts as
- * long as the provider says, a refused key or a wrong name ten minutes.
+ * long, up to 5 min; then one question of all processes is let through, and its outcome decides. A
+ * limit lasts as long as the provider says, a refused key or a wrong name ten minutes.
  *
- * Redis away: each process counts for itself.
+ * Redis away: each process counts for itself, and lets one question through.
  */
 #pragma once
 #include "core/model/model.h"
@@ -27,6 +27,16 @@ void models_share_health(struct models *models, struct redis *redis, struct stor
 /* How long it still rests; 0 = it may be asked. Then, after a rest, only who asked first gets the 0
  * until the outcome is known. */
 uint32_t health_rest_ms(struct models *models, const struct model *m);
+/*
+ * After a 0 of health_rest_ms: have the other processes agree, if it had rested.
+ * models   held until the op ends
+ * op       a failure means that Redis is away, and that it may be asked
+ * ret_ms   0 = it may be asked; else another process asks it already, or it rests again, which
+ *          health_rest_ms says, too, from then on
+ * Cancel: nothing has happened, but that no other process asks for a minute.
+ * False: there is nothing to wait for, it may be asked.
+ */
+bool health_probe(struct models *models, const struct model *m, struct op *op, uint32_t *ret_ms);
 /* It does not rest, and no outcome after a rest is waited for: nothing changes by asking this. */
 bool health_is_well(struct models *models, const struct model *m);
 /* The outcome of a question. */

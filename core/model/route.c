@@ -28,6 +28,7 @@ struct routing {
     int64_t n_tokens;   /* of the question, counted */
     struct err failure; /* of the last one asked */
     size_t next;        /* of the route */
+    uint32_t probed_ms; /* how long another process' question to `next` is waited for */
     bool resting;       /* who rests is asked, too: there is nobody else */
     bool shortened;     /* the question is */
     bool showing;       /* a piece is on its way to the asker, who may cancel */
@@ -135,11 +136,13 @@ static enum flow_rc money_failed(struct flow *f)
 static enum flow_rc pick_start(struct flow *f)
 {
     struct routing *r = of_flow(f);
+    if (r->resting) return FLOW_NEXT;
     size_t next = r->next, n = r->log->n;
     for (; r->next < r->route->n; r->next++) {
         const struct model *m = r->route->v[r->next];
-        uint32_t rest_ms = r->resting ? 0 : health_rest_ms(r->models, m);
-        if (rest_ms == 0) return FLOW_NEXT;
+        uint32_t rest_ms = health_rest_ms(r->models, m);
+        if (rest_ms == 0)
+            return health_probe(r->models, m, &f->op, &r->probed_ms) ? FLOW_WAIT : FLOW_NEXT;
         struct route_try *t = route_log_add(r->log, m);
         t->rested = true;
         err_set(&t->why, ERR_IO, "it failed a moment ago and rests");
@@ -149,6 +152,20 @@ static enum flow_rc pick_start(struct flow *f)
     r->resting = true;
     r->next = next;
     r->log->n = n;
+    return FLOW_NEXT;
+}
+
+/* Another process may be quicker to ask who had rested. */
+static enum flow_rc pick_done(struct flow *f)
+{
+    if (of_flow(f)->probed_ms) flow_goto(f, STEP_PICK);
+    return FLOW_NEXT;
+}
+
+/* Redis is away: this process decides for itself. */
+static enum flow_rc pick_failed(struct flow *f)
+{
+    (void)f;
     return FLOW_NEXT;
 }
 
@@ -408,7 +425,7 @@ static void routing_end(struct flow *f)
 
 static const struct flow_step steps[] = {
     [STEP_MONEY] = { "money", money_start, money_done, money_failed },
-    [STEP_PICK] = { "pick", pick_start, NULL, NULL },
+    [STEP_PICK] = { "pick", pick_start, pick_done, pick_failed },
     [STEP_COUNT] = { "count", count_start, count_done, count_failed },
     [STEP_GATE] = { "gate", gate_start, gate_done, gate_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },

@@ -1,4 +1,5 @@
 """Who answers when the first model does not: routes, models that rest, and what /why says about it."""
+import json
 import time
 
 import pytest
@@ -8,8 +9,7 @@ from harness.webclient import Person, new_thread
 from test_commands import say
 
 
-@pytest.fixture
-def both(world):
+def both_of(world):
     """Two models behind one server; `world.first(behaviour)` is what the first one does, the second one always works."""
     def first(behaviour, part="", times=float("inf")):
         async def behave(request, ask):
@@ -25,6 +25,11 @@ def both(world):
 
     world.first = first
     return settings
+
+
+@pytest.fixture
+def both(world):
+    return both_of(world)
 
 
 FAILURES = {
@@ -180,6 +185,37 @@ def test_a_model_that_failed_rests_in_all_processes(world, both):
     assert [a.body["model"] for a in world.model.asks[asked:]] == ["real-second"], "a new process knows it, too"
     wait_until(lambda: world.sql("SELECT status, failures >= 3, disabled_reason LIKE '%%503%%' FROM provider_health WHERE id = 'first'")
                == [("resting", True, True)], 30, "the record")
+
+
+def test_after_a_rest_one_question_of_all_processes_is_let_through(world, both):
+    held, release = world.model.held("first is back")
+    world.first(held, part="now")
+    world.first(world.model.too_many(1), part="much")
+    ask = two_processes(world, both)
+    assert ask(0, "too much") == "second: too much"
+    wait_until(lambda: float(json.loads(world.redis.get("provider:health:first"))["resting_until"]) / 1000 < time.time() - 0.1)
+    pages, thread = [Person(g).connect(g) for g in world.gateways], new_thread()
+    pages[0].say(thread, "now?")
+    wait_until(lambda: [a.body["model"] for a in world.model.asks][-1] == "real-first")
+    asked = len(world.model.asks)
+    for i in range(3):
+        assert ask(0, f"now {i}?") == f"second: now {i}?" and ask(1, f"now {i}!") == f"second: now {i}!"
+    assert {a.body["model"] for a in world.model.asks[asked:]} == {"real-second"}, "its answer is not known yet"
+    release()
+    wait_until(lambda: pages[0].answers(thread) == ["first is back"])
+    wait_until(lambda: world.redis.get("provider:health:first") is None)
+    assert ask(1, "hello") == "echo: hello" and ask(0, "hello") == "echo: hello"
+
+
+def test_after_a_rest_without_redis_each_process_lets_one_through(own_world):
+    both = both_of(own_world)
+    own_world.first(own_world.model.too_many(1), part="much")
+    ask = two_processes(own_world, both)
+    assert ask(0, "too much") == "second: too much"
+    own_world.servers.kill_redis()
+    time.sleep(1.1)
+    assert ask(0, "hello") == "echo: hello" and ask(1, "hello") == "echo: hello"
+    assert [a.body["model"] for a in own_world.model.asks[-2:]] == ["real-first"] * 2
 
 
 def test_all_rest_and_one_is_asked_all_the_same(world, both):
