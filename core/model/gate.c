@@ -3,28 +3,41 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/model/models.h"
+#include <string.h>
 
-#define WAITING_MAX  1000
-#define TELL_MS      2000  /* places are told anew so often */
-#define AVERAGE_MS   10000 /* before anybody has asked */
-#define AVERAGE_PART 8     /* a new one counts an eighth */
+#define WAITING_MAX   1000
+#define TELL_MS       2000  /* places are told anew so often */
+#define AVERAGE_MS    10000 /* before anybody has asked */
+#define AVERAGE_PART  8     /* a new one counts an eighth */
+#define ANSWER_TOKENS 500   /* what an answer has is not known yet, but it takes its time, too */
+
+/* Of the model: a channel's, and in it a person's. */
+struct gate_share {
+    struct list link;
+    char *name;
+    uint64_t had; /* tokens, since somebody waits here */
+    /* For what is foretold: the same, and how many wait, some turns from now. */
+    uint64_t will_have;
+    size_t left;
+};
 
 struct gate_person {
-    struct list link, tickets;
+    struct gate_share share; /* first */
     struct gate_channel *channel;
-    char *id;
+    struct list tickets, *at; /* at: of what is foretold, the next one */
 };
 
 struct gate_channel {
-    struct list link, people;
-    char *name;
+    struct gate_share share; /* first */
+    struct list people;
 };
 
 struct gate {
     struct gate *next;
     struct loop *loop;
-    const struct model *model;
-    struct list channels; /* who is next, first */
+    const struct model *model; /* NULL: of all that name the provider */
+    char *provider;
+    struct list channels;
     size_t n_waiting, n_running;
     uint64_t average_ms;
     struct timer tell;
@@ -35,14 +48,21 @@ static struct metric m_waiting =
 
 static void on_tell(struct timer *timer);
 
+static bool is_gate_of(const struct gate *g, const struct model *m)
+{
+    return *m->provider ? strcmp(g->provider, m->provider) == 0 : g->model == m;
+}
+
 static struct gate *gate_of(struct models *models, const struct model *m)
 {
     for (struct gate *g = models->common->gates; g; g = g->next)
-        if (g->model == m) return g;
+        if (is_gate_of(g, m)) return g;
     struct gate *g = mem_new(struct gate);
-    *g = (struct gate){
-        .next = models->common->gates, .loop = models->loop, .model = m, .average_ms = AVERAGE_MS
-    };
+    *g = (struct gate){ .next = models->common->gates,
+                        .loop = models->loop,
+                        .model = *m->provider ? NULL : m,
+                        .provider = mem_dup(str_of(m->provider)),
+                        .average_ms = AVERAGE_MS };
     list_init(&g->channels);
     g->tell.fire = on_tell;
     models->common->gates = g;
@@ -52,6 +72,7 @@ static struct gate *gate_of(struct models *models, const struct model *m)
 static void gate_free(struct gate *g)
 {
     timer_clear(g->loop, &g->tell);
+    free(g->provider);
     free(g);
 }
 
@@ -59,7 +80,8 @@ void gate_forget(struct gate **first, const struct model *m)
 {
     for (struct gate **at = first; *at; at = &(*at)->next) {
         struct gate *g = *at;
-        if (g->model != m) continue;
+        if (!is_gate_of(g, m)) continue;
+        if (g->n_waiting || g->n_running) return; /* for another model of the provider */
         *at = g->next;
         gate_free(g);
         return;
@@ -77,44 +99,74 @@ void gates_free(struct gate *first)
 
 /* ---- who waits ---- */
 
+/* Who had the fewest tokens, of those who wait; the first of them, if there are several. NULL:
+ * nobody. */
+static struct gate_share *least(struct list *shares)
+{
+    struct gate_share *best = NULL;
+    list_each (it, next, shares) {
+        struct gate_share *s = container_of(it, struct gate_share, link);
+        if (s->left && (!best || s->will_have < best->will_have)) best = s;
+    }
+    return best;
+}
+
+/* Whoever comes has had as much as the one who had least: what was before does not count. */
+static void share_init(struct gate_share *s, struct list *among, struct str name)
+{
+    s->name = mem_dup(name);
+    s->had = UINT64_MAX;
+    list_each (it, next, among) {
+        const struct gate_share *other = container_of(it, struct gate_share, link);
+        if (other->had < s->had) s->had = other->had;
+    }
+    if (list_empty(among)) s->had = 0;
+    list_push(among, &s->link);
+}
+
+static struct gate_share *share_find(struct list *among, struct str name)
+{
+    list_each (it, next, among) {
+        struct gate_share *s = container_of(it, struct gate_share, link);
+        if (str_eq(str_of(s->name), name)) return s;
+    }
+    return NULL;
+}
+
 static struct gate_channel *channel_get(struct gate *g, struct str name)
 {
-    list_each (it, next, &g->channels) {
-        struct gate_channel *c = container_of(it, struct gate_channel, link);
-        if (str_eq(str_of(c->name), name)) return c;
-    }
-    struct gate_channel *c = mem_new(struct gate_channel);
-    c->name = mem_dup(name);
+    struct gate_channel *c = (struct gate_channel *)share_find(&g->channels, name);
+    if (c) return c;
+    c = mem_new(struct gate_channel);
     list_init(&c->people);
-    list_push(&g->channels, &c->link);
+    share_init(&c->share, &g->channels, name);
     return c;
 }
 
 static struct gate_person *person_get(struct gate_channel *c, struct str id)
 {
-    list_each (it, next, &c->people) {
-        struct gate_person *p = container_of(it, struct gate_person, link);
-        if (str_eq(str_of(p->id), id)) return p;
-    }
-    struct gate_person *p = mem_new(struct gate_person);
-    p->id = mem_dup(id);
+    struct gate_person *p = (struct gate_person *)share_find(&c->people, id);
+    if (p) return p;
+    p = mem_new(struct gate_person);
     p->channel = c;
     list_init(&p->tickets);
-    list_push(&c->people, &p->link);
+    share_init(&p->share, &c->people, id);
     return p;
+}
+
+static void share_free(struct gate_share *s)
+{
+    list_drop(&s->link);
+    free(s->name);
+    free(s);
 }
 
 static void drop_if_empty(struct gate_person *p)
 {
     struct gate_channel *c = p->channel;
     if (!list_empty(&p->tickets)) return;
-    list_drop(&p->link);
-    free(p->id);
-    free(p);
-    if (!list_empty(&c->people)) return;
-    list_drop(&c->link);
-    free(c->name);
-    free(c);
+    share_free(&p->share);
+    if (list_empty(&c->people)) share_free(&c->share);
 }
 
 static void ticket_in(struct gate_ticket *t, struct gate_person *p)
@@ -136,98 +188,88 @@ static void ticket_out(struct gate_ticket *t, struct gate_person *p)
 
 /* ---- who is next ---- */
 
-/* The first of the first; both go to the end of their rows. */
-static void admit_next(struct gate *g)
+/* Before the first turn that is foretold: as it is now. */
+static void foretell(struct gate *g)
 {
-    struct gate_channel *c = list_first(&g->channels, struct gate_channel, link);
-    struct gate_person *p = list_first(&c->people, struct gate_person, link);
-    struct gate_ticket *t = list_first(&p->tickets, struct gate_ticket, link);
-    list_drop(&c->link);
-    list_push(&g->channels, &c->link);
-    list_drop(&p->link);
-    list_push(&c->people, &p->link);
-    ticket_out(t, p);
+    list_each (it, next, &g->channels) {
+        struct gate_channel *c = container_of(it, struct gate_channel, share.link);
+        c->share.will_have = c->share.had;
+        c->share.left = 0;
+        list_each (at, after, &c->people) {
+            struct gate_person *p = container_of(at, struct gate_person, share.link);
+            p->share.will_have = p->share.had;
+            p->share.left = list_length(&p->tickets);
+            p->at = p->tickets.next;
+            c->share.left += p->share.left;
+        }
+    }
+}
+
+static void foretell_share(struct gate_share *s, uint64_t tokens)
+{
+    s->will_have += tokens;
+    s->left--;
+}
+
+/* Whose turn is next; NULL: nobody's. */
+static struct gate_ticket *next_turn(struct gate *g)
+{
+    struct gate_channel *c = (struct gate_channel *)least(&g->channels);
+    if (!c) return NULL;
+    struct gate_person *p = (struct gate_person *)least(&c->people);
+    struct gate_ticket *t = container_of(p->at, struct gate_ticket, link);
+    p->at = p->at->next;
+    foretell_share(&c->share, t->tokens);
+    foretell_share(&p->share, t->tokens);
+    return t;
+}
+
+static void admit_one(struct gate_ticket *t)
+{
+    struct gate_person *p = t->person;
+    p->share.had += t->tokens;
+    p->channel->share.had += t->tokens;
+    t->gate->n_running++;
     t->admitted = true;
-    g->n_running++;
+    ticket_out(t, p);
     op_finish(t->op);
 }
 
 static void admit(struct gate *g)
 {
-    while (g->n_waiting > 0 && g->n_running < (size_t)g->model->running_max) admit_next(g);
+    foretell(g);
+    for (;;) {
+        struct gate_ticket *t = next_turn(g);
+        if (!t || g->n_running >= t->running_max) return;
+        admit_one(t);
+    }
 }
 
 /* ---- places ---- */
 
-static size_t at_most(size_t n, size_t max)
+static void tell(struct gate_ticket *t, size_t place)
 {
-    return n < max ? n : max;
-}
-
-/* Of n that wait elsewhere, those before the one that has `rank` before it here. */
-static size_t before(size_t n, size_t rank, bool goes_first)
-{
-    return at_most(n, rank + goes_first);
-}
-
-static size_t place_in_channel(const struct gate_ticket *t, size_t nth)
-{
-    size_t rank = nth;
-    bool earlier = true;
-    list_each (it, next, &t->person->channel->people) {
-        struct gate_person *p = container_of(it, struct gate_person, link);
-        if (p == t->person)
-            earlier = false;
-        else
-            rank += before(list_length(&p->tickets), nth, earlier);
-    }
-    return rank;
-}
-
-static size_t waiting_in(const struct gate_channel *c)
-{
-    size_t n = 0;
-    list_each (it, next, &c->people)
-        n += list_length(&container_of(it, struct gate_person, link)->tickets);
-    return n;
-}
-
-static size_t place_of(const struct gate_ticket *t, size_t nth)
-{
-    size_t rank = place_in_channel(t, nth), sum = rank;
-    bool earlier = true;
-    list_each (it, next, &t->gate->channels) {
-        struct gate_channel *c = container_of(it, struct gate_channel, link);
-        if (c == t->person->channel)
-            earlier = false;
-        else
-            sum += before(waiting_in(c), rank, earlier);
-    }
-    return sum + 1;
-}
-
-static void tell(struct gate_ticket *t, size_t nth)
-{
-    size_t place = place_of(t, nth);
-    uint64_t rounds =
-        (place + (size_t)t->gate->model->running_max - 1) / (size_t)t->gate->model->running_max;
+    uint64_t rounds = (place + t->running_max - 1) / t->running_max;
     if (t->on_place) t->on_place(t->ctx, place, rounds * t->gate->average_ms);
-}
-
-static void tell_person(struct gate_person *p)
-{
-    size_t nth = 0;
-    list_each (it, next, &p->tickets) tell(container_of(it, struct gate_ticket, link), nth++);
 }
 
 static void on_tell(struct timer *timer)
 {
     struct gate *g = container_of(timer, struct gate, tell);
-    list_each (it, next, &g->channels) {
-        struct gate_channel *c = container_of(it, struct gate_channel, link);
-        list_each (at, after, &c->people) tell_person(container_of(at, struct gate_person, link));
-    }
+    struct gate_ticket *t;
+    foretell(g);
+    for (size_t place = 1; (t = next_turn(g)); place++) tell(t, place);
     if (g->n_waiting) timer_set(g->loop, timer, TELL_MS);
+}
+
+/* Who has just come. */
+static void tell_place(struct gate_ticket *newcomer)
+{
+    struct gate_ticket *t;
+    size_t place = 1;
+    foretell(newcomer->gate);
+    while ((t = next_turn(newcomer->gate)) != newcomer) place++;
+    tell(newcomer, place);
 }
 
 /* ---- public ---- */
@@ -236,10 +278,12 @@ static void on_tell(struct timer *timer)
 static const struct op_kind enter_kind = { "model.gate", NULL };
 
 void gate_enter(struct models *models, const struct model *m, struct gate_ticket *t, struct op *op,
-                struct str channel, struct str person)
+                struct str channel, struct str person, int64_t tokens)
 {
     struct gate *g = gate_of(models, m);
     t->gate = g;
+    t->running_max = (size_t)m->running_max;
+    t->tokens = (uint64_t)tokens + ANSWER_TOKENS;
     t->op = op;
     t->admitted = false;
     op_begin(op, &enter_kind, NULL, GATE_WAIT_MAX_MS);
@@ -254,7 +298,7 @@ void gate_enter(struct models *models, const struct model *m, struct gate_ticket
     ticket_in(t, person_get(channel_get(g, channel), person));
     admit(g);
     if (t->admitted) return;
-    tell(t, list_length(&t->person->tickets) - 1);
+    tell_place(t);
     if (!timer_armed(&g->tell)) timer_set(g->loop, &g->tell, TELL_MS);
 }
 

@@ -55,6 +55,9 @@ const struct conf_field model_fields[] = {
       .max = 100000,
       .help = "Questions that a process asks it at once; others wait, and channels and people take "
               "turns. 0 = any number. Local models are best asked one or two at a time." },
+    { "provider", CONF_STR, offsetof(struct model, provider),
+      .help = "A name for who serves it. Models that have the same one share running_max, and who "
+              "waits for them waits in one row. Empty = it stands alone." },
     { "tries", CONF_INT, offsetof(struct model, tries), .def = "3", .min = 1, .max = 10,
       .help = "How often to ask until the answer begins. Afterwards it is never asked again." },
     { "reply_max", CONF_SIZE, offsetof(struct model, reply_max), .def = "256KB", .min = 1024,

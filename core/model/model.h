@@ -143,6 +143,7 @@ struct model {
     bool tools;             /* it can call tools */
     int64_t tries;          /* in all, before the first piece was shown */
     int64_t running_max;    /* see gate.h; 0 = any number */
+    const char *provider;   /* with whose models it shares that; "" = with none */
     int64_t reply_max;      /* bytes */
     bool embeds;            /* it makes vectors, and cannot chat */
     int64_t dimensions;     /* of its vectors, where they can be chosen; 0 = the model's own */

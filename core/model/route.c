@@ -213,7 +213,8 @@ static enum flow_rc gate_start(struct flow *f)
     r->ticket.on_place = r->asker.on_place;
     r->ticket.ctx = r->asker.ctx;
     op_extend(r->op, GATE_WAIT_MAX_MS + r->longest_ms); /* that is no time of the model's */
-    gate_enter(r->models, m, &r->ticket, &f->op, r->asker.channel, r->asker.person);
+    gate_enter(r->models, m, &r->ticket, &f->op, r->asker.channel, r->asker.person,
+               tokens_of_ask(r->asker.ask(r->asker.ctx, m, so_far(r))));
     return FLOW_WAIT;
 }
 

@@ -9,7 +9,7 @@
 static struct loop loop;
 static struct models_common common;
 static struct models models = { .common = &common };
-static struct model model = { .name = "m", .running_max = 1 };
+static struct model model = { .name = "m", .provider = "", .running_max = 1 };
 static struct asker {
     struct gate_ticket ticket;
     struct op op;
@@ -52,14 +52,20 @@ static void teardown(void)
 
 TestSuite(gate, .init = setup, .fini = teardown, .timeout = 20);
 
-static void enter(int i, const char *channel, const char *person)
+static void enter_with(int i, const struct model *m, const char *channel, const char *person,
+                       int64_t tokens)
 {
     struct asker *a = &askers[i];
     a->ticket.on_place = on_place;
     a->ticket.ctx = a;
     op_init(&a->op, &loop, on_in);
-    gate_enter(&models, &model, &a->ticket, &a->op, str_of(channel), str_of(person));
+    gate_enter(&models, m, &a->ticket, &a->op, str_of(channel), str_of(person), tokens);
     loop_run_for(&loop, 1);
+}
+
+static void enter(int i, const char *channel, const char *person)
+{
+    enter_with(i, &model, channel, person, 100);
 }
 
 static void leave(int i)
@@ -106,6 +112,42 @@ Test(gate, people_of_a_channel_take_turns)
     enter(6, "group", "bob");
     enter(7, "group", "bob");
     expect_order("0 1 6 2 7 3 4 5 ");
+}
+
+/* Four short questions are as much as a long one. */
+Test(gate, long_questions_take_more_of_the_turns)
+{
+    enter(0, "group", "eve");
+    for (int i = 1; i < 5; i++) enter_with(i, &model, "group", "ann", 1900);
+    for (int i = 5; i < 15; i++) enter_with(i, &model, "group", "bob", 100);
+    cr_expect_eq(askers[14].place, 13, "one of the long ones is behind it: %zu", askers[14].place);
+    expect_order("0 1 5 6 7 8 2 9 10 11 12 3 13 14 4 ");
+}
+
+/* What was before does not count: who was alone for long is not behind for as long. */
+Test(gate, whoever_comes_begins_where_the_others_are)
+{
+    for (int i = 0; i < 20; i++) enter(i, "group", "ann");
+    for (int i = 0; i < 10; i++) leave(i);
+    for (int i = 20; i < 23; i++) enter(i, "private", "bob");
+    cr_expect_eq(n_in, 11);
+    expect_order("0 1 2 3 4 5 6 7 8 9 10 11 20 12 21 13 22 14 15 16 17 18 19 ");
+}
+
+Test(gate, models_of_a_provider_share_its_limit)
+{
+    struct model one = { .name = "one", .provider = "p", .running_max = 2 };
+    struct model two = { .name = "two", .provider = "p", .running_max = 2 };
+    struct model other = { .name = "other", .provider = "q", .running_max = 2 };
+    enter_with(0, &one, "a", "ann", 100);
+    enter_with(1, &two, "a", "ann", 100);
+    enter_with(2, &two, "a", "ann", 100);
+    cr_expect_eq(n_in, 2);
+    enter_with(3, &other, "a", "ann", 100);
+    cr_expect(n_in == 3 && order[2] == 3);
+    gate_forget(&common.gates, &one); /* the other one is still asked */
+    leave(0);
+    cr_expect(n_in == 4 && order[3] == 2);
 }
 
 /* What is foretold is what happens. */
@@ -155,7 +197,7 @@ Test(gate, a_place_is_not_lost_between_the_two)
     enter(0, "a", "ann");
     struct asker *a = &askers[1];
     op_init(&a->op, &loop, on_in);
-    gate_enter(&models, &model, &a->ticket, &a->op, STR("a"), STR("ann"));
+    gate_enter(&models, &model, &a->ticket, &a->op, STR("a"), STR("ann"), 100);
     gate_leave(&askers[0].ticket, 0);
     op_cancel(&a->op);
     gate_leave(&a->ticket, 0);
