@@ -14,7 +14,8 @@ static int64_t as_kept(int64_t nano)
     return nano > 0 ? (nano + 9) / 10 * 10 : nano;
 }
 
-static void add_line(struct turn *t, const struct model *m, const struct model_usage *u)
+static struct bill_line *add_line(struct turn *t, const struct model *m,
+                                  const struct model_usage *u)
 {
     struct bill_line *line = arena_new(&t->arena, struct bill_line);
     const struct price *price = models_price(t->models, m);
@@ -26,6 +27,14 @@ static void add_line(struct turn *t, const struct model *m, const struct model_u
                                 .next = t->bill };
     t->bill = line;
     t->n_bill++;
+    return line;
+}
+
+/* It took nothing, but it was asked. */
+static void add_failed(struct turn *t, const struct route_try *try)
+{
+    static const struct model_usage none = { .known = true };
+    add_line(t, try->model, &none)->failed = err_rule(try->why.kind)->name;
 }
 
 /* An answer that was stopped told nothing of its tokens. */
@@ -44,7 +53,10 @@ void bill_add(struct turn *t)
         const struct route_try *try = &t->asked.v[i];
         /* Who was still in the row, or rested, was not asked. */
         bool unfinished = !try->ms && !try->tries && !try->rested && !try->why.kind;
-        if (route_try_paid(try)) add_line(t, try->model, &try->usage);
+        if (route_try_paid(try))
+            add_line(t, try->model, &try->usage);
+        else if (try->tries && try->why.kind)
+            add_failed(t, try);
         if (t->stop != TURN_GOES_ON && unfinished) add_stopped(t, try->model);
     }
 }
@@ -84,8 +96,10 @@ static void put_line(struct json_out *o, const struct bill_line *l)
     json_field_i64(o, "prompt", l->usage.prompt_tokens);
     json_field_i64(o, "completion", l->usage.completion_tokens);
     json_field_i64(o, "cached", l->usage.cached_tokens);
+    json_field_i64(o, "written", l->usage.written_tokens);
     json_field_i64(o, "reasoning", l->usage.reasoning_tokens);
     json_field_bool(o, "estimated", !l->usage.known);
+    if (l->failed) json_field_str(o, "failed", str_of(l->failed));
     if (l->cost != COST_UNKNOWN) {
         snprintf(cost, sizeof(cost), "%" PRId64 ".%09" PRId64, l->cost / NANO_A_DOLLAR,
                  l->cost % NANO_A_DOLLAR);

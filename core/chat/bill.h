@@ -8,7 +8,8 @@
 
 struct turn;
 
-/* The question has ended, in whatever way: add what was asked to the turn's bill. */
+/* The question has ended, in whatever way: add what was asked to the turn's bill, also who failed
+ * and took nothing. */
 void bill_add(struct turn *t);
 struct model;
 struct model_answer;

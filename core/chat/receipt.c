@@ -171,6 +171,8 @@ static void tell_usage(struct buf *to, struct json *usage)
              number(usage, "completion"));
     if (number(usage, "cached"))
         buf_addf(to, ", %" PRId64 " of them cached", number(usage, "cached"));
+    if (number(usage, "written"))
+        buf_addf(to, ", %" PRId64 " written to the cache", number(usage, "written"));
     if (number(usage, "reasoning"))
         buf_addf(to, ", %" PRId64 " thought", number(usage, "reasoning"));
     if (is(usage, "estimated")) buf_add_cstr(to, " (estimated)");

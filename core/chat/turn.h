@@ -90,6 +90,7 @@ struct turn {
         struct model_usage usage;
         int64_t cost;        /* nano; COST_UNKNOWN = the model has no price */
         const char *version; /* of the price */
+        const char *failed;  /* the kind of it, where it wrote nothing; NULL = it answered */
         struct bill_line *next;
     } * bill; /* what was asked so far, the last one first */
     size_t n_bill;

@@ -235,7 +235,9 @@ const struct admin_op admin_conversations_ops[] = {
                 " || jsonb_build_object('receipt', (SELECT m.metadata->'receipt' FROM messages m"
                 "  WHERE m.id = r.reply_id), 'costs', (SELECT jsonb_agg(jsonb_build_object('provider', k.provider,"
                 "   'model', k.model, 'prompt_tokens', k.prompt_tokens, 'completion_tokens', k.completion_tokens,"
-                "   'cost', k.cost::text, 'estimated', k.estimated) ORDER BY k.id) FROM cost_records k"
+                "   'cached_tokens', k.cached_tokens, 'written_tokens', k.written_tokens,"
+                "   'reasoning_tokens', k.reasoning_tokens, 'cost', k.cost::text, 'estimated', k.estimated,"
+                "   'failed', k.failed) ORDER BY k.id) FROM cost_records k"
                 "  WHERE k.request_id = r.id)) FROM requests r WHERE r.id = ($2->>'id')::uuid" } },
     { .id = NULL },
 };

@@ -66,7 +66,8 @@ static const struct admin_field summary_fields[] = {
     { "latency_ms", ADMIN_OBJECT, ADMIN_REQUIRED, .help = "p50, p95, p99 from claim to kept." },
     { "by_status", ADMIN_OBJECT, ADMIN_REQUIRED, .help = "Requests." },
     { "by_channel", ADMIN_OBJECT, ADMIN_REQUIRED, .help = "Requests." },
-    { "by_model", ADMIN_OBJECT, ADMIN_REQUIRED, .help = "Questions, cost and tokens." },
+    { "by_model", ADMIN_OBJECT, ADMIN_REQUIRED,
+      .help = "Questions, how many of them failed, cost and tokens." },
     { "votes", ADMIN_OBJECT, ADMIN_REQUIRED, .help = "up and down." },
     ADMIN_END,
 };

@@ -43,6 +43,23 @@ def test_without_a_price_the_cost_is_unknown_and_not_nothing(world):
     assert "no budget" in say(world, alice, "/budget")
 
 
+def test_a_question_that_failed_has_a_record_that_costs_nothing(world):
+    models = [dict(priced(world, **PRICES, tries=1)[0], name=name, model=f"real-{name}") for name in ("first", "second")]
+
+    async def behave(request, ask):
+        failing = world.model.broken(503) if ask.body["model"] == "real-first" else world.model.stream(["well"])
+        return await failing(request, ask)
+    world.model.on("", behave)
+    world.serve(models=models, routes=[{"name": "safe", "models": ["first", "second"]}])
+    alice = world.bot.person(7)
+    assert say(world, alice, "hello") == "well"
+    assert world.sql("SELECT model, failed, prompt_tokens > 0, cost > 0, estimated FROM cost_records ORDER BY model") == [
+        ("first", "io", False, False, False), ("second", None, True, True, False)]
+    assert world.one("SELECT total_cost = (SELECT sum(cost) FROM cost_records) FROM requests") is True
+    by_model = world.one("SELECT metrics_summary(1) -> 'by_model'")
+    assert (by_model["first"]["failed"], by_model["second"]["failed"]) == (1, 0) and by_model["second"]["questions"] == 1
+
+
 def test_a_cut_or_stopped_answer_is_estimated(world):
     world.serve(models=priced(world, **PRICES))
     alice = world.bot.person(7)
