@@ -146,7 +146,7 @@ static enum flow_rc why_done(struct turn *t)
     }
     if (str_find(t->query, STR(" ")) != SIZE_MAX) add_words(&b, pg_rows_str(&t->rows, 0, 1));
     json_parse(pg_rows_str(&t->rows, 0, 0), &receipt, NULL);
-    bool known = receipt_tell(receipt, &b);
+    bool known = receipt_tell(receipt, pg_rows_i64(&t->rows, 0, 2), &b);
     json_free(receipt);
     turn_say(t, "%s", known ? b.p : "That answer is from before I kept receipts.");
     return FLOW_NEXT;

@@ -54,6 +54,23 @@ static void put_try(struct json_out *o, const struct turn *turn, const struct ro
     json_close(o, '}');
 }
 
+void receipt_took(struct turn *t, const char *step, uint64_t ms)
+{
+    size_t i = 0;
+    while (i < t->n_took && strcmp(t->took[i].step, step) != 0) i++;
+    if (ms == 0 || i == TURN_TOOK_MAX) return;
+    if (i == t->n_took) t->took[t->n_took++] = (struct step_took){ .step = step };
+    t->took[i].ms += (int64_t)ms;
+}
+
+static void put_took(struct json_out *o, const struct turn *t)
+{
+    json_key(o, "steps");
+    json_open(o, '{');
+    for (size_t i = 0; i < t->n_took; i++) json_field_i64(o, t->took[i].step, t->took[i].ms);
+    json_close(o, '}');
+}
+
 static void put_tools(struct json_out *o, const struct toolbox *b)
 {
     if (!b->n_log) return;
@@ -121,6 +138,7 @@ static void put_answer(struct json_out *o, struct turn *t)
     json_field_i64(o, "waited_ms", t->request.age_ms);
     json_field_i64(o, "prepared_ms", (int64_t)(t->asked_ms - t->began_ms));
     json_field_i64(o, "answered_ms", t->answer.total_ms);
+    put_took(o, t);
     json_field_i64(o, "attempt", t->request.attempt);
 }
 
@@ -237,7 +255,24 @@ static void tell_who(struct buf *to, struct json *receipt)
     buf_add_cstr(to, ".\n");
 }
 
-bool receipt_tell(struct json *receipt, struct buf *to)
+/* A receipt is kept before the answer leaves, so it ends there. */
+static void tell_time(struct buf *to, struct json *receipt, int64_t delivered_ms)
+{
+    struct json_member m = { .begun = false };
+    struct json *steps = json_get(receipt, "steps");
+    const char *before = "\n- what took time beside that:";
+    int64_t ms;
+    tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));
+    tell_ms(to, ", preparing took", number(receipt, "prepared_ms"));
+    tell_ms(to, ", answering", number(receipt, "answered_ms"));
+    if (delivered_ms >= 0) tell_ms(to, ", delivering", delivered_ms);
+    for (; json_next(steps, &m); before = ",") {
+        if (!json_i64(m.value, &ms)) continue;
+        buf_addf(to, "%s %.*s %" PRId64 " ms", before, STR_ARG(m.key), ms);
+    }
+}
+
+bool receipt_tell(struct json *receipt, int64_t delivered_ms, struct buf *to)
 {
     struct json *asked = json_get(receipt, "asked");
     struct str midway = text(receipt, "midway");
@@ -273,9 +308,7 @@ bool receipt_tell(struct json *receipt, struct buf *to)
         buf_addf(to, "\n- and %" PRId64 " pictures", number(receipt, "pictures"));
     tell_configured(to, json_get(receipt, "configured"));
     switches_tell(to, json_get(receipt, "flags"));
-    tell_ms(to, "\n- your message waited", number(receipt, "waited_ms"));
-    tell_ms(to, ", preparing took", number(receipt, "prepared_ms"));
-    tell_ms(to, ", answering", number(receipt, "answered_ms"));
+    tell_time(to, receipt, delivered_ms);
     if (number(receipt, "attempt") > 1)
         buf_addf(to, "\n- it was attempt %" PRId64 ": a process ended before",
                  number(receipt, "attempt"));

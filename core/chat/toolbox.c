@@ -8,6 +8,7 @@
 #include "core/base/utf8.h"
 #include "core/chat/budget.h"
 #include "core/chat/permit.h"
+#include "core/chat/receipt.h"
 #include "core/store/tool.h"
 #include "core/tool/guard.h"
 
@@ -221,6 +222,12 @@ static void on_place(void *ctx, size_t place, uint64_t wait_ms)
     w->asker.on_place(w->asker.ctx, place, wait_ms);
 }
 
+static void on_took(void *ctx, const char *step, uint64_t ms)
+{
+    struct toolwork *w = ctx;
+    w->asker.on_took(w->asker.ctx, step, ms);
+}
+
 /* What the rounds before cost stands in the turn's log, what this one does in ours. */
 static bool reserve_more(void *ctx, struct op *op, struct str so_far, const struct model *beside)
 {
@@ -245,6 +252,7 @@ static enum flow_rc ask_start(struct flow *f)
     asker.on_text = on_piece;
     asker.on_restart = on_restart;
     asker.on_place = w->asker.on_place ? on_place : NULL;
+    asker.on_took = w->asker.on_took ? on_took : NULL;
     asker.reserve = w->asker.reserve ? reserve_more : NULL;
     asker.reserved = reserved_more;
     asker.ctx = w;
@@ -530,7 +538,14 @@ static const struct flow_step steps[] = {
     [STEP_CALL] = { "call", call_start, call_done, call_failed },
     [STEP_PERMIT] = { "permit", permit_start, permit_asked, permit_failed },
 };
-static const struct flow_kind toolbox_kind = { "toolbox", steps, STEP_N, BUDGET_MS, toolwork_end };
+/* Models and tools have lines of their own in the receipt. */
+static void step_left(struct flow *f, const char *step, uint64_t ms)
+{
+    if (f->at != STEP_ASK && f->at != STEP_CALL) receipt_took(of_flow(f)->t, step, ms);
+}
+
+static const struct flow_kind toolbox_kind = { "toolbox", steps,        STEP_N,
+                                               BUDGET_MS, toolwork_end, step_left };
 
 static void toolbox_drop(struct op *op)
 {

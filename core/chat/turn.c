@@ -476,6 +476,11 @@ static void on_place(void *ctx, size_t place, uint64_t wait_ms)
     editor_note(&t->editor, str_of(note));
 }
 
+static void on_took(void *ctx, const char *step, uint64_t ms)
+{
+    receipt_took(ctx, step, ms);
+}
+
 static void on_restart(void *ctx)
 {
     editor_restart(&((struct turn *)ctx)->editor);
@@ -520,6 +525,7 @@ static enum flow_rc ask_start(struct flow *f)
                                        .on_text = on_piece,
                                        .on_restart = on_restart,
                                        .on_place = on_place,
+                                       .on_took = on_took,
                                        .reserve = reserve_more,
                                        .reserved = reserved_more,
                                        .ctx = t,
@@ -789,8 +795,13 @@ static const struct flow_step turn_steps[] = {
     [STEP_DELIVER] = { "deliver", deliver_start, deliver_done, NULL },
     [STEP_KEEP_WAIT] = { "keep_wait", keep_wait_start, keep_wait_done, NULL },
 };
+static void step_left(struct flow *f, const char *step, uint64_t ms)
+{
+    if (f->at != STEP_ASK) receipt_took(turn_of(f), step, ms);
+}
+
 /* No budget: each wait has a deadline, and a delivery may have to wait for hours. */
-const struct flow_kind turn_flow = { "turn", turn_steps, STEP_N, 0, turn_end };
+const struct flow_kind turn_flow = { "turn", turn_steps, STEP_N, 0, turn_end, step_left };
 
 /* ---- public ---- */
 

@@ -25,6 +25,8 @@ enum turn_stop {
 
 extern const struct flow_kind turn_flow;
 
+#define TURN_TOOK_MAX 24
+
 struct turn {
     struct flow flow;
     struct chat *chat;
@@ -84,6 +86,11 @@ struct turn {
         struct permit_closing *closing; /* the buttons go; NULL = there are none */
     } permit;
     uint64_t asked_ms;
+    struct step_took {
+        const char *step;
+        int64_t ms;        /* each time together */
+    } took[TURN_TOOK_MAX]; /* what took time, see receipt.h */
+    size_t n_took;
     struct bill_line {
         struct uuid id;
         const struct model *model;

@@ -4,6 +4,7 @@
  * loses the ground under its feet.
  */
 #include "core/loop/flow.h"
+#include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include <assert.h>
@@ -96,6 +97,7 @@ static enum flow_rc call_done(struct flow *f)
 static enum flow_rc call_start(struct flow *f)
 {
     f->next = (uint16_t)(f->at + 1);
+    f->step_began_ms = clock_ms();
     fault_point(f->kind->name, flow_at(f), "start");
     log_step(f, "step starts");
     return call(f, f->kind->steps[f->at].start);
@@ -107,6 +109,7 @@ static bool flow_run(struct flow *f, enum flow_rc rc)
     while (!f->stopping && rc != FLOW_WAIT) {
         fault_point(f->kind->name, flow_at(f), "done");
         log_step(f, "step done");
+        if (f->kind->left) f->kind->left(f, flow_at(f), clock_ms() - f->step_began_ms);
         if (rc == FLOW_NEXT) f->at = f->next;
         if (rc == FLOW_STOP || f->at == f->kind->n_steps)
             f->stopping = true;

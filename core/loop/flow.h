@@ -36,6 +36,9 @@ struct flow_kind {
     uint64_t
         budget_ms; /* for the whole flow; 0 = none: only for what lives as long as the process */
     void (*end)(struct flow *f);
+    /* A step is left, ms after its start, whatever comes next; not the one that the flow is stopped
+     * in. Begins nothing. NULL = no matter. */
+    void (*left)(struct flow *f, const char *step, uint64_t ms);
 };
 
 struct flow {
@@ -46,6 +49,7 @@ struct flow {
     struct flow *child; /* flow_call: the flow this one waits for */
     struct flow *parent;
     struct err err;
+    uint64_t step_began_ms;
     uint16_t at, next;
     bool inside;   /* a step is on the stack: a stop that arrives now is deferred */
     bool stopping; /* no step runs any more; end() is due */

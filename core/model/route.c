@@ -431,12 +431,19 @@ static const struct flow_step steps[] = {
     [STEP_GATE] = { "gate", gate_start, gate_done, gate_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
 };
+static void step_left(struct flow *f, const char *step, uint64_t ms)
+{
+    const struct routing *r = of_flow(f);
+    if (r->op && r->asker.on_took && f->at != STEP_ASK) r->asker.on_took(r->asker.ctx, step, ms);
+}
+
 static const struct flow_kind routing_kind = {
     .name = "route",
     .steps = steps,
     .n_steps = STEP_N,
     .budget_ms = ROUTE_MODELS_MAX * 3600000ULL,
     .end = routing_end,
+    .left = step_left,
 };
 
 static void route_drop(struct op *op)

@@ -85,6 +85,8 @@ struct route_asker {
     void (*on_text)(void *ctx, struct str piece); /* as model_ask; may cancel the op */
     void (*on_restart)(void *ctx); /* what was shown is replaced from its beginning */
     void (*on_place)(void *ctx, size_t place, uint64_t wait_ms); /* as gate.h; NULL = no matter */
+    /* What there was to be done or waited for beside the models' own time. NULL = no matter. */
+    void (*on_took)(void *ctx, const char *step, uint64_t ms);
     /*
      * Money for one more question, after one that is paid for has failed, so_far as for ask; and
      * for another one at the same time, of the model `beside`, NULL = none. Begins `op`, and when

@@ -150,9 +150,12 @@ void store_history(struct store *s, struct op *op, struct uuid conversation, int
 }
 
 static const struct pg_stmt receipt_stmt = {
-    "receipt", "SELECT coalesce(m.metadata -> 'receipt', '{}'), left(m.content, 60) FROM messages m"
-               " WHERE m.conversation_id = $1 AND (m.role = 'assistant' OR m.metadata ? 'receipt')"
-               " ORDER BY m.id DESC OFFSET $2 LIMIT 1"
+    "receipt",
+    "SELECT coalesce(m.metadata -> 'receipt', '{}'), left(m.content, 60), coalesce((SELECT"
+    "  (extract(epoch FROM r.completed_at - m.created_at) * 1000)::bigint FROM requests r"
+    "  WHERE r.conversation_id = m.conversation_id AND r.reply_id = m.id LIMIT 1), -1) FROM messages m"
+    " WHERE m.conversation_id = $1 AND (m.role = 'assistant' OR m.metadata ? 'receipt')"
+    " ORDER BY m.id DESC OFFSET $2 LIMIT 1"
 };
 
 void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,

@@ -49,7 +49,8 @@ void store_history(struct store *s, struct op *op, struct uuid conversation, int
                    struct pg_rows *rows);
 
 /* The receipt of a model's reply in the conversation, or of one that failed, n = 1 for the newest.
- * Rows: receipt, the first words of the reply. */
+ * Rows: receipt, the first words of the reply, ms from its commit until it was delivered (-1: it is
+ * not, yet). */
 void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
                    struct pg_rows *rows);
 

@@ -1,5 +1,6 @@
 """Who answers when the first model does not: routes, models that rest, and what /why says about it."""
 import json
+import re
 import time
 
 import pytest
@@ -265,6 +266,24 @@ def test_why(world):
     assert "no such answer" in say(world, alice, "/why 3")
     assert "`/why 2`" in say(world, alice, "/why x") or "/why 2" in say(world, alice, "/why x")
     stays(lambda: len(world.model.asks) == 2)
+
+
+def test_why_tells_what_took_time(world):
+    gateway = world.gateway(None)
+    gateway.settings["models"][0]["running_max"] = 1
+    gateway.start()
+    world.model.on("", world.model.stream(["an ", "answer"], pause=0.3))
+    pages, thread = [Person(gateway).connect(gateway) for _ in range(2)], new_thread()
+    pages[0].say(new_thread(), "first")
+    wait_until(lambda: world.model.asks)
+    for text in ("hello", "/why"):
+        before = len(pages[1].answers(thread))
+        pages[1].say(thread, text)
+        wait_until(lambda: len(pages[1].answers(thread)) > before)
+    told = pages[1].answers(thread)[-1]
+    assert re.search(r"your message waited 0\.\d\d s, preparing took 0\.\d\d s, answering 0\.\d\d s, delivering 0\.\d\d s", told), told
+    waited = re.search(r"what took time beside that:.* gate (\d+) ms", told)
+    assert waited and 200 < int(waited[1]) < 5000, told
 
 
 @pytest.mark.parametrize("routes, complaint", [

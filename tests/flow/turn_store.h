@@ -602,6 +602,7 @@ static void do_receipt(struct fake *f)
     cr_assert_lt(strlen(w.receipt_asked), sizeof c[0].text);
     strcpy(c[0].text, w.receipt_asked);
     strcpy(c[1].text, "The answer.");
+    strcpy(c[2].text, "40");
 }
 void store_receipt(struct store *s, struct op *op, struct uuid conversation, int64_t n,
                    struct pg_rows *rows)

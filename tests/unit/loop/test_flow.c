@@ -294,6 +294,37 @@ Test(flow, a_stop_inside_end_does_nothing)
     cr_assert_eq(ended.kind, ERR_NONE);
 }
 
+static enum flow_rc done_wait_once_more(struct flow *f)
+{
+    if (clock_ms() > 10) return FLOW_NEXT;
+    op_sleep(&f->op, 100);
+    return FLOW_WAIT;
+}
+
+static void note_left(struct flow *f, const char *step, uint64_t ms)
+{
+    char text[40];
+    (void)f;
+    snprintf(text, sizeof(text), "%s=%d", step, (int)ms);
+    note(text);
+}
+
+/* All that a step waited for counts; what runs through took nothing. */
+Test(flow, it_says_how_long_a_step_took)
+{
+    static const struct flow_step steps[] = { { "a", sleep_start, done_wait_once_more },
+                                              { "b", sync_next },
+                                              { "c", sleep_start } };
+    static const struct flow_kind kind = { "timed", steps, 3, 0, small_end, note_left };
+    struct flow f;
+
+    flow_start(&f, &kind, &loop, &flows);
+    loop_run_for(&loop, 115);
+    cr_assert_str_eq(trace, "start a=110 sync b=0 start");
+    flow_stop(&f, ERR_CANCELLED, "it is not left");
+    cr_assert_str_eq(trace, "start a=110 sync b=0 start end");
+}
+
 Test(flow, it_says_what_it_waits_for)
 {
     static const struct flow_step steps[] = { { "a", sync_next }, { "wait", sleep_start } };
