@@ -2,8 +2,8 @@
  * ask - one question to a model: a flow that sends, and sends again as long as nobody has seen a
  * piece of the answer and policy.c thinks it useful.
  *
- * Four clocks run: connecting, silence and the total are http_client's; the time to the first piece
- * is kept here, for comments that keep a connection alive are no answer.
+ * Five clocks run: connecting, silence and the total are http_client's; the time to the first piece
+ * and from one to the next are kept here, for comments that keep a connection alive are no answer.
  */
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -15,6 +15,8 @@
 #include "core/model/kept.h"
 #include "core/model/models.h"
 #include "core/model/policy.h"
+
+#include <inttypes.h>
 
 #define TOKENS_MOST    100000000 /* of one answer */
 #define TOTAL_MAX_MS   3600000   /* as model_fields allow */
@@ -42,8 +44,9 @@ struct call {
     struct http_reply reply;
     struct model_decoder *decoder;
     struct model_sink sink;
-    struct timer timer; /* for the first piece, then for the end of the connection */
+    struct timer timer; /* for the first piece, then the next, then the end of the connection */
     uint64_t began_ms;
+    uint64_t content_ms; /* when the last piece came, if only of a thought; 0 = none yet */
     uint32_t wait_ms;
     bool receiving;    /* on_data is on the stack: the call may not go away */
     bool full;         /* reply_max is reached */
@@ -172,6 +175,20 @@ static void forget_calls(struct model_answer *a)
     a->kept = STR_NONE;
 }
 
+/* Who lets a server be silent for longer lets it send comments for as long, too. */
+static uint64_t patience_ms(const struct model *m)
+{
+    return (uint64_t)(m->content_ms > m->idle_ms ? m->content_ms : m->idle_ms);
+}
+
+/* With the first piece only: the timer looks for itself how old the last one is. */
+static void note_content(struct call *c)
+{
+    if (!c->content_ms) timer_set(c->models->loop, &c->timer, patience_ms(c->m));
+    c->content_ms = clock_ms();
+    c->sink.alive = false;
+}
+
 static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
 {
     struct call *c = ctx;
@@ -188,7 +205,7 @@ static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
     if (c->sink.ended)
         timer_set(c->models->loop, &c->timer, END_PATIENCE);
     else if (c->sink.alive)
-        timer_clear(c->models->loop, &c->timer);
+        note_content(c);
     return ERR_NONE;
 }
 
@@ -196,12 +213,21 @@ static void on_timer(struct timer *timer)
 {
     struct call *c = container_of(timer, struct call, timer);
     char why[ERR_MSG_MAX];
+    uint64_t due = c->content_ms + patience_ms(c->m), now = clock_ms();
     if (c->sink.ended) {
         flow_stop(&c->flow, ERR_NONE, "");
         return;
     }
-    snprintf(why, sizeof(why), "no answer began within %lld s",
-             (long long)c->m->first_token_ms / 1000);
+    if (c->content_ms && now < due) {
+        timer_set(c->models->loop, &c->timer, due - now);
+        return;
+    }
+    if (c->content_ms)
+        snprintf(why, sizeof(why), "nothing but signs of life for %" PRIu64 " s",
+                 patience_ms(c->m) / 1000);
+    else
+        snprintf(why, sizeof(why), "no answer began within %" PRId64 " s",
+                 c->m->first_token_ms / 1000);
     flow_stop(&c->flow, ERR_TIMEOUT, why);
 }
 
@@ -300,6 +326,7 @@ static enum flow_rc send_start(struct flow *f)
     c->sink =
         (struct model_sink){ .text = on_sink_text, .call = on_sink_call, .keep = on_sink_keep };
     c->crowded = false;
+    c->content_ms = 0;
     forget_calls(c->answer);
     c->decoder = m->type->decoder_new(m, &c->sink);
     c->request = (struct http_request){

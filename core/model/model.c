@@ -48,7 +48,11 @@ const struct conf_field model_fields[] = {
       .min = 100, .max = 3600000,
       .help = "Until the answer begins. Local models may have to be loaded first." },
     { "idle_timeout", CONF_DURATION, offsetof(struct model, idle_ms), .def = "60s", .min = 100,
-      .max = 3600000, .help = "Between two pieces of the answer." },
+      .max = 3600000, .help = "Without a byte, once the answer has begun." },
+    { "content_timeout", CONF_DURATION, offsetof(struct model, content_ms), .def = "2m", .min = 100,
+      .max = 3600000,
+      .help = "Without a piece of the answer, of what it thinks or of a tool call, though comments "
+              "and pings still come; never shorter than idle_timeout." },
     { "total_timeout", CONF_DURATION, offsetof(struct model, total_ms), .def = "5m", .min = 100,
       .max = 3600000, .help = "For the whole answer, all tries included." },
     { "running_max", CONF_INT, offsetof(struct model, running_max), .def = "0", .min = 0,

@@ -84,7 +84,7 @@ struct model_sink {
     void (*keep)(struct model_sink *sink, struct str json);
     struct model_usage usage;
     enum model_finish finish;
-    bool alive; /* the model works, though what it writes is not shown (reasoning) */
+    bool alive; /* the model has written something, shown or not (reasoning); ask.c takes it back */
     bool ended; /* the end marker came */
 };
 
@@ -138,7 +138,7 @@ struct model {
     const char *input_price, *output_price, *cached_price, *price_as; /* see prices.h */
     int64_t context_tokens, max_tokens;
     int count; /* enum model_counts */
-    int64_t connect_ms, first_token_ms, idle_ms, total_ms;
+    int64_t connect_ms, first_token_ms, idle_ms, content_ms, total_ms;
     bool sees;              /* it can look at pictures */
     bool tools;             /* it can call tools */
     int64_t tries;          /* in all, before the first piece was shown */
@@ -222,7 +222,8 @@ void model_answer_done(struct model_answer *a);
  *            Fails with
  *              ERR_LIMIT    err.retry_after_ms set: too many requests. 0: the conversation is
  *                           longer than the model's context
- *              ERR_TIMEOUT  no first piece, nothing for idle_ms, or not through after total_ms
+ *              ERR_TIMEOUT  no first piece, nothing for idle_ms, only comments for content_ms, or
+ *                           not through after total_ms
  *              ERR_IO       the server is away, overloaded or failing
  *              ERR_UNKNOWN  the answer broke off
  *              ERR_PROTO    it cannot be understood, or ended without any text

@@ -329,7 +329,8 @@ static enum err_kind read_choice(struct model_decoder *d, struct json *choice, s
     if (index != 0) return ERR_NONE;
     if (!delta) delta = json_get(choice, "message");
     if ((json_get_str(delta, "reasoning_content", &text) && text.n) ||
-        (json_get_str(delta, "reasoning", &text) && text.n))
+        (json_get_str(delta, "reasoning", &text) && text.n) ||
+        json_length(json_get(delta, "reasoning_details")))
         d->sink->alive = true;
     details_add(&d->details, json_get(delta, "reasoning_details"));
     put_content(d, json_get(delta, "content"));

@@ -129,6 +129,19 @@ def test_a_model_that_fails_in_the_middle_of_its_answer(world, both, midway):
         assert len(world.model.asks) == 1
 
 
+@pytest.mark.parametrize("midway, text", [("replace", "second: a story"), ("continue", "Once upon second: "), ("keep", "Once upon")])
+def test_a_model_that_only_sends_comments_after_its_first_pieces(world, both, midway, text):
+    world.first(world.model.muttering(["Once ", "upon "]))
+    settings = both(midway=midway)
+    settings["models"][0].update(content_timeout="1s", idle_timeout="500ms")
+    world.serve(chat={"preview_after": "0s"}, **settings)
+    alice = world.bot.person(7)
+    answer = say(world, alice, "a story")
+    assert answer.startswith(text) and ("the connection to the model broke" in answer) == (midway == "keep"), answer
+    assert "first (openai) failed" in say(world, alice, "/why")
+    wait_until(lambda: world.model.asks[0].cancelled)
+
+
 def test_a_page_sees_the_new_answer_grow_in_the_place_of_the_old(world, both):
     world.first(world.model.stream(["Once ", "upon ", "never"], pause=0.2, cut_after=2))
     gateway = world.gateway(None, **both()).start()

@@ -278,6 +278,20 @@ class FakeOpenAI(FakeServer):
         return behave, released.set
 
     @staticmethod
+    def muttering(pieces, pause=0.05):
+        """These pieces, then keep-alive comments for ever."""
+        async def behave(request, ask):
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            for piece in pieces:
+                await response.write(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}).encode()
+                                     + b"\n\n")
+            while True:
+                await response.write(b": keep-alive\n\n")
+                await asyncio.sleep(pause)
+        return behave
+
+    @staticmethod
     def gone():
         """Drops the connection instead of an answer."""
         async def behave(request, ask):

@@ -319,6 +319,65 @@ Test(model, comments_are_no_answer)
     expect(ERR_TIMEOUT, "openai/m: no answer began within 30 s", "", 1);
 }
 
+/* Comments between the pieces, and after them for ever. */
+static const char *before_comments;
+static void comments_after(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    static char bytes[8000];
+    size_t n = strlen(before_comments);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = i < n ? before_comments[i] : ":ok\n"[(i - n) % 4];
+    stub_send(c, STR("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"));
+    stub_drip(c, str_from(bytes, sizeof(bytes)), 100, false);
+}
+
+static void expect_stall(const char *first, const char *more, const char *text, const char *why,
+                         uint32_t from_ms)
+{
+    before_comments = first;
+    serve(comments_after, more);
+    ask();
+    expect(ERR_TIMEOUT, why, text, 1);
+    cr_expect_eq(answer.finish, MODEL_CUT);
+    cr_expect(answer.total_ms >= from_ms && answer.total_ms < from_ms + 30000, "%u ms",
+              answer.total_ms);
+}
+
+#define COMMENTS_10S                                      \
+    ":ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:" \
+    "ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n:ok\n"
+
+Test(model, comments_after_a_piece_are_no_answer_either)
+{
+    expect_stall(PIECE, "content_timeout = \"40s\"; idle_timeout = \"20s\";", "Hi!",
+                 "openai/m: nothing but signs of life for 40 s", 40000);
+}
+
+/* The clock begins anew with each piece, though the timer is not moved. */
+Test(model, pieces_between_comments_are_an_answer)
+{
+    expect_stall(PIECE COMMENTS_10S PIECE COMMENTS_10S PIECE,
+                 "content_timeout = \"20s\"; idle_timeout = \"1s\";", "Hi!Hi!Hi!",
+                 "openai/m: nothing but signs of life for 20 s", 50000);
+}
+
+#define THOUGHT "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n"
+
+Test(model, thoughts_are_pieces_of_an_answer)
+{
+    expect_stall(PIECE COMMENTS_10S THOUGHT COMMENTS_10S THOUGHT,
+                 "content_timeout = \"20s\"; idle_timeout = \"1s\";", "Hi!",
+                 "openai/m: nothing but signs of life for 20 s", 50000);
+}
+
+/* As a local model may need it: no comment may make that shorter. */
+Test(model, who_may_be_silent_may_send_comments)
+{
+    expect_stall(PIECE, "content_timeout = \"2s\"; idle_timeout = \"50s\";", "Hi!",
+                 "openai/m: nothing but signs of life for 50 s", 50000);
+}
+
 static void silence(struct stub_conn *c, unsigned nth)
 {
     (void)c, (void)nth;
