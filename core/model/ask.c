@@ -13,6 +13,7 @@
 #include "core/loop/flow.h"
 #include "core/model/hedge.h"
 #include "core/model/kept.h"
+#include "core/model/loops.h"
 #include "core/model/models.h"
 #include "core/model/policy.h"
 
@@ -24,7 +25,6 @@
 #define END_PATIENCE   1000      /* after the end marker, for the connection to be usable again */
 #define STREAM_FACTOR  64        /* bytes on the wire for a byte of text, one token an event */
 #define STREAM_EXTRA   (1024 * 1024)
-#define SAME_MAX       100 /* equal pieces in a row: a model that is caught in a loop */
 #define MADE_MAX       ((size_t)2 * KEPT_MAX) /* calls and what is kept of one answer */
 #define SPEAK_MS       30                     /* a word of a local answer */
 
@@ -48,10 +48,10 @@ struct call {
     uint64_t began_ms;
     uint64_t content_ms; /* when the last piece came, if only of a thought; 0 = none yet */
     uint32_t wait_ms;
-    bool receiving;    /* on_data is on the stack: the call may not go away */
-    bool full;         /* reply_max is reached */
-    unsigned n_same;   /* pieces like the last one, in a row */
-    size_t last_at;    /* where the last one begins */
+    bool receiving; /* on_data is on the stack: the call may not go away */
+    bool full;      /* reply_max is reached */
+    bool caught;    /* in a loop */
+    struct loops loops;
     size_t n_shown;    /* bytes of the answer */
     bool crowded;      /* more calls than are taken */
     struct buf script; /* what a local model says */
@@ -98,23 +98,11 @@ static uint32_t left_ms(const struct call *c)
 
 /* ---- pieces ---- */
 
-static bool is_caught(const struct call *c)
-{
-    return c->n_same >= SAME_MAX;
-}
-
-static void compare(struct call *c, struct str piece)
-{
-    struct str last = str_skip(buf_str(&c->answer->text), c->last_at);
-    c->n_same = str_eq(last, piece) ? c->n_same + 1 : 0;
-    c->last_at = c->answer->text.n;
-}
-
 static void call_grow(struct call *c, struct str piece)
 {
     struct model_answer *a = c->answer;
     size_t room = a->text.max - a->text.n;
-    if (!c->op || c->full || is_caught(c) || !piece.n) return;
+    if (!c->op || c->full || !piece.n) return;
     if (piece.n > room) {
         piece = str_head(piece, utf8_prefix(piece, room, TEXT_BYTES));
         c->full = true;
@@ -124,8 +112,9 @@ static void call_grow(struct call *c, struct str piece)
         metric_observe_ms(&first_piece, a->first_token_ms);
         hedge_saw(c->models, c->m, a->first_token_ms);
     }
-    compare(c, piece);
+    loops_piece(&c->loops, buf_str(&a->text), piece);
     buf_add(&a->text, piece);
+    c->caught = c->caught || loops_caught(&c->loops, buf_str(&a->text));
 }
 
 /* What came together is shown together. */
@@ -201,7 +190,7 @@ static enum err_kind on_data(void *ctx, struct str bytes, struct err *why)
     if (!c->op) return err_set(why, ERR_CANCELLED, "not wanted any longer");
     if (c->full) return err_set(why, ERR_LIMIT, "longer than reply_max");
     if (kind != ERR_NONE) return kind;
-    if (is_caught(c)) return err_set(why, ERR_PROTO, "it repeats itself for ever");
+    if (c->caught && !c->sink.ended) return err_set(why, ERR_PROTO, "it repeats itself for ever");
     if (c->sink.ended)
         timer_set(c->models->loop, &c->timer, END_PATIENCE);
     else if (c->sink.alive)

@@ -142,6 +142,21 @@ def test_a_model_that_only_sends_comments_after_its_first_pieces(world, both, mi
     wait_until(lambda: world.model.asks[0].cancelled)
 
 
+@pytest.mark.parametrize("midway, text", [("replace", "second: a story"), ("keep", "round and round it goes ")])
+def test_a_model_that_is_caught_in_a_loop(world, both, midway, text):
+    song = "round and round it goes " * 5000
+    world.first(world.model.stream([song[at:at + 7] for at in range(0, len(song), 7)]))
+    world.serve(chat={"preview_after": "0s"}, **both(midway=midway))
+    alice = world.bot.person(7)
+    world.bot.say(alice, "a story")
+    world.wait_settled(1)
+    told, texts = say(world, alice, "/why"), world.bot.texts(alice)
+    assert texts[0].startswith(text) and ("the connection to the model broke" in "".join(texts[:-1])) == (midway == "keep"), texts
+    assert sum(map(len, texts)) < 40_000 and "first (openai) failed" in told, told
+    assert "it repeats itself for ever" in world.one("SELECT metadata ->> 'receipt' FROM messages WHERE role = 'assistant'"
+                                                     " ORDER BY id LIMIT 1")
+
+
 def test_a_page_sees_the_new_answer_grow_in_the_place_of_the_old(world, both):
     world.first(world.model.stream(["Once ", "upon ", "never"], pause=0.2, cut_after=2))
     gateway = world.gateway(None, **both()).start()

@@ -9,6 +9,7 @@ Without a rule that fits the last user message it streams "echo: " and that mess
 """
 import asyncio
 import dataclasses
+import itertools
 import json
 import threading
 import time
@@ -206,11 +207,12 @@ class FakeOpenAI(FakeServer):
         return behave
 
     @classmethod
-    def endless(cls, pause=0.01, words=("more ", "and ")):
-        """A stream with no end, of which no two pieces in a row are alike."""
+    def endless(cls, pause=0.01, words=("more ", "and ", "{n} ")):
+        """A stream with no end, which is no loop as long as it counts."""
         def pieces():
-            while True:
-                yield from words
+            for n in itertools.count(1):
+                for word in words:
+                    yield word.format(n=n)
 
         class Forever:
             def __iter__(self):
