@@ -126,7 +126,8 @@ enum flow_rc compact_written(struct flow *f)
     struct turn *t = turn_of(f);
     bill_add_answer(t, turn_route(t)->v[0], &t->summary);
     struct str text = str_trim(buf_str(&t->summary.text));
-    if (t->summary.finish == MODEL_CUT || !text.n) {
+    bool half = t->summary.finish == MODEL_CUT || t->summary.finish == MODEL_PAUSE;
+    if (half || !text.n) {
         t->compacting = 0;
         return FLOW_NEXT;
     }

@@ -10,9 +10,8 @@
 #define RECEIPT_MAX 32768
 
 static const char *const finish_words[] = {
-    [MODEL_STOP] = "complete",   [MODEL_LENGTH] = "length limit",
-    [MODEL_FILTER] = "filtered", [MODEL_TOOL] = "tool",
-    [MODEL_CUT] = "cut",
+    [MODEL_STOP] = "complete", [MODEL_LENGTH] = "length limit", [MODEL_FILTER] = "filtered",
+    [MODEL_TOOL] = "tool",     [MODEL_PAUSE] = "paused",        [MODEL_CUT] = "cut",
 };
 
 /* ---- making ---- */

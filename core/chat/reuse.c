@@ -179,11 +179,13 @@ bool reuse_found(struct turn *t)
 
 /* ---- keeping ---- */
 
-/* What tools have found out may be different tomorrow. */
+/* What tools have found out may be different tomorrow; those of the model's server, too. */
 static bool used_tools(const struct model_ask *ask)
 {
     for (size_t i = 0; i < ask->n_messages; i++)
-        if (ask->messages[i].role == MODEL_TOOL_RESULT || ask->messages[i].n_calls) return true;
+        if (ask->messages[i].role == MODEL_TOOL_RESULT || ask->messages[i].n_calls ||
+            ask->messages[i].kept.n)
+            return true;
     return false;
 }
 

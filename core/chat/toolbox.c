@@ -17,6 +17,7 @@
 #define RESULTS_MAX    ((size_t)4 * 1024 * 1024) /* of one answer: the memory of a turn */
 #define NAME_BYTES     64
 #define NAMES_SHOWN    1000 /* bytes, to a model that calls a tool which is not there */
+#define PAUSES_MAX     5    /* of one answer */
 #define TEXT_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 enum { STEP_READY, STEP_MONEY, STEP_ASK, STEP_CALL, STEP_PERMIT, STEP_N };
@@ -28,7 +29,10 @@ struct toolwork {
     struct route_asker asker;
     struct model_answer answer; /* of this round, as is log */
     struct route_log log;
-    size_t text_before;             /* bytes of the turn's text that earlier rounds wrote */
+    size_t text_before; /* bytes of the turn's text that earlier rounds wrote */
+    unsigned n_pauses;
+    bool goes_on;                   /* this round, after a pause of the one before */
+    struct route only;              /* of the model that paused, which alone can */
     const struct model_call *calls; /* of this round; all is in the turn's memory */
     size_t n_calls, next;
     bool allowed, denied; /* the person has said yes, or no, to these calls */
@@ -157,8 +161,8 @@ static enum flow_rc ready_done(struct flow *f)
 static enum flow_rc money_start(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    return w->t->toolbox.rounds ? budget_more(w->t, &f->op, STR_NONE, NULL, NULL, &w->rows)
-                                : FLOW_NEXT;
+    bool first = w->t->toolbox.rounds == 0 && w->n_pauses == 0;
+    return first ? FLOW_NEXT : budget_more(w->t, &f->op, STR_NONE, NULL, NULL, &w->rows);
 }
 
 static enum flow_rc end_early(struct toolwork *w, const char *mark);
@@ -197,14 +201,14 @@ static bool shorten(void *ctx)
     return w->asker.shorten(w->asker.ctx);
 }
 
-/* What a round writes stands apart from what the one before it wrote. */
+/* What a round writes stands apart from what the one before it wrote, but for a pause. */
 static void on_piece(void *ctx, struct str piece)
 {
     struct toolwork *w = ctx;
     struct model_answer *all = &w->t->answer;
     size_t had = all->text.n;
     if (!all->first_token_ms) all->first_token_ms = (uint32_t)(clock_ms() - w->began_ms);
-    if (had && had == w->text_before) buf_add_cstr(&all->text, "\n\n");
+    if (had && had == w->text_before && !w->goes_on) buf_add_cstr(&all->text, "\n\n");
     if (!buf_add(&all->text, piece)) return;
     w->asker.on_text(w->asker.ctx, str_skip(buf_str(&all->text), had)); /* who may end all this */
 }
@@ -260,7 +264,8 @@ static enum flow_rc ask_start(struct flow *f)
     w->answer = (struct model_answer){ .tries = 0 };
     route_log_done(&w->log);
     w->text_before = t->answer.text.n;
-    route_ask(t->models, turn_route(t), &f->op, &asker, &w->answer, &w->log);
+    const struct route *route = w->goes_on ? &w->only : turn_route(t);
+    route_ask(t->models, route, &f->op, &asker, &w->answer, &w->log);
     return FLOW_WAIT;
 }
 
@@ -410,11 +415,30 @@ static enum flow_rc end_early(struct toolwork *w, const char *mark)
     return FLOW_STOP;
 }
 
+/* Half an answer of one model means nothing to another: signatures, searches, tokens. */
+static enum flow_rc take_pause(struct toolwork *w)
+{
+    struct turn *t = w->t;
+    if (w->n_pauses++ == PAUSES_MAX)
+        return end_early(w, "_(stopped: the model paused over and over)_");
+    const struct model_message m = { .role = MODEL_ASSISTANT,
+                                     .text = arena_dup(&t->arena, buf_str(&w->answer.text)),
+                                     .kept = arena_dup(&t->arena, w->answer.kept) };
+    toolbox_add(t, &m, t->model->name);
+    w->goes_on = true;
+    w->only = *turn_route(t);
+    w->only.v[0] = t->model;
+    w->only.n = 1;
+    return go(w, STEP_MONEY);
+}
+
 static enum flow_rc ask_done(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
     int64_t rounds_max = w->t->chat->mcp ? w->t->chat->mcp->rounds_max : 0;
     note_round(w);
+    w->goes_on = false;
+    if (w->answer.finish == MODEL_PAUSE) return take_pause(w);
     if (w->answer.n_calls == 0) return FLOW_STOP;
     if (w->t->toolbox.rounds > rounds_max)
         return end_early(w, "_(stopped: the model kept calling tools instead of answering)_");
@@ -557,10 +581,17 @@ static void toolbox_drop(struct op *op)
 
 static const struct op_kind toolbox_op = { "chat.toolbox", toolbox_drop };
 
+static bool may_pause(const struct route *route)
+{
+    for (size_t i = 0; i < route->n; i++)
+        if (route->v[i]->type && route->v[i]->type->pauses) return true;
+    return false;
+}
+
 void toolbox_ask(struct turn *t, struct op *op, const struct route_asker *asker)
 {
     t->toolbox = (struct toolbox){ .n = 0 };
-    if (tools_servers(t->chat->tools) == 0 && !t->permit.saved.n) {
+    if (tools_servers(t->chat->tools) == 0 && !t->permit.saved.n && !may_pause(turn_route(t))) {
         route_ask(t->models, turn_route(t), op, asker, &t->answer, &t->asked);
         return;
     }

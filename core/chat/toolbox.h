@@ -1,6 +1,7 @@
 /*
  * toolbox - a question whose model may call tools: ask, make the calls that it wants, ask again
- * with what they returned, until it answers in words.
+ * with what they returned, until it answers in words. Likewise one whose model may pause in the
+ * middle of its answer: it is asked to go on, with what it has said.
  *
  * A call may be made twice: when this process dies, the next one answers the message from its
  * beginning. Nothing that was begun is known then but to the tool's server.

@@ -3,8 +3,9 @@
  * same in both but for the sampling, which 2026-10-21 refuses even at its default.
  * https://platform.claude.com/docs/en/api/messages
  *
- * An answer is a row of blocks: text, calls of tools, thoughts. Thoughts are signed, and in a loop
- * of tool calls the server wants them back untouched.
+ * An answer is a row of blocks: text, calls of tools, thoughts, and what tools did that the server
+ * runs by itself. Thoughts are signed, and in a loop of tool calls the server wants them back
+ * untouched. The others it wants back when it is asked to go on after a pause.
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
@@ -23,7 +24,8 @@ struct model_decoder {
     struct kept kept;
     struct buf thought, signature; /* of the block that is thought just now */
     bool thinks;
-    int64_t whole; /* the call whose input came with its beginning; -1 = none */
+    struct buf own, own_input; /* the server's own block that comes just now; "" = none does */
+    int64_t whole;             /* the call whose input came with its beginning; -1 = none */
     int64_t input, written, cached, output, thinking;
     bool has_input, has_output;
 };
@@ -119,13 +121,20 @@ static void put_call(struct json_out *o, const struct model_call *call, struct a
     json_close(o, '}');
 }
 
+/* Of a tool that the server runs by itself: server_tool_use, web_search_tool_result and others. */
+static bool is_own(struct str type)
+{
+    return str_ends(type, STR("_tool_use")) || str_ends(type, STR("_tool_result"));
+}
+
 /* Another backend's are of no use here. */
-static bool is_thought(struct json *part)
+static bool is_wanted(struct json *part)
 {
     struct str type, seal;
     if (!json_get_str(part, "type", &type)) return false;
     if (str_eq(type, STR("thinking"))) return json_get_str(part, "signature", &seal);
-    return str_eq(type, STR("redacted_thinking")) && json_get_str(part, "data", &seal);
+    if (str_eq(type, STR("redacted_thinking"))) return json_get_str(part, "data", &seal);
+    return is_own(type);
 }
 
 static void put_assistant(struct json_out *o, const struct model_message *msg, struct arena *arena)
@@ -136,7 +145,7 @@ static void put_assistant(struct json_out *o, const struct model_message *msg, s
     kept_open(&walk, msg->kept, msg->text);
     while ((part = kept_next(&walk, &text))) {
         put_text(o, text);
-        if (is_thought(part)) kept_copy(o, part);
+        if (is_wanted(part)) kept_copy(o, part);
     }
     put_text(o, text);
     kept_close(&walk);
@@ -342,7 +351,7 @@ static const struct {
     { "end_turn", MODEL_STOP },     { "stop_sequence", MODEL_STOP },
     { "max_tokens", MODEL_LENGTH }, { "model_context_window_exceeded", MODEL_LENGTH },
     { "tool_use", MODEL_TOOL },     { "refusal", MODEL_FILTER },
-    { "pause_turn", MODEL_CUT }, /* it would go on if it were asked to */
+    { "pause_turn", MODEL_PAUSE },
 };
 
 static void read_finish(struct model_decoder *d, struct json *obj)
@@ -356,8 +365,32 @@ static void read_finish(struct model_decoder *d, struct json *obj)
 
 /* ---- blocks ---- */
 
+/* The input came in fragments, behind a block that has an empty one. */
+static void own_stop(struct model_decoder *d)
+{
+    _cleanup_(buf_done) struct buf whole = BUF_INIT(KEPT_MAX);
+    struct str block = buf_str(&d->own), input = buf_str(&d->own_input);
+    const struct str empty = STR("\"input\":{}");
+    size_t at = input.n ? str_find(block, empty) : SIZE_MAX;
+    struct json *doc = NULL;
+    if (at != SIZE_MAX) {
+        buf_addf(&whole, "%.*s\"input\":%.*s", STR_ARG(str_head(block, at)), STR_ARG(input));
+        buf_add(&whole, str_skip(block, at + empty.n));
+        block = buf_str(&whole);
+    }
+    bool full = d->own.full || d->own_input.full || whole.full;
+    if (full || json_parse(block, &doc, NULL) != ERR_NONE)
+        d->kept.json.full = true;
+    else
+        kept_copy(kept_part(&d->kept, d->reader.said), doc);
+    json_free(doc);
+    buf_clear(&d->own);
+    buf_clear(&d->own_input);
+}
+
 static void block_stop(struct model_decoder *d)
 {
+    if (d->own.n) own_stop(d);
     _cleanup_(buf_done) struct buf thought = BUF_INIT(3 * KEPT_MAX);
     bool whole = !d->thought.full && !d->signature.full;
     if (d->thinks && d->signature.n && whole) {
@@ -404,6 +437,7 @@ static enum err_kind begin_block(struct model_decoder *d, struct json *block, in
     if (str_eq(type, STR("tool_use"))) return begin_call(d, block, index, why);
     if (str_eq(type, STR("redacted_thinking")))
         kept_copy(kept_part(&d->kept, d->reader.said), block);
+    if (is_own(type)) json_write(block, &d->own);
     d->thinks = str_eq(type, STR("thinking"));
     if (d->thinks && json_get_str(block, "thinking", &text)) buf_add(&d->thought, text);
     if (d->thinks && json_get_str(block, "signature", &text)) buf_add(&d->signature, text);
@@ -414,7 +448,8 @@ static enum err_kind add_input(struct model_decoder *d, struct str json, int64_t
                                struct err *why)
 {
     struct calls_one *call = calls_at(&d->calls, index);
-    if (!call || !json.n) return ERR_NONE; /* of a tool that the server runs by itself */
+    if (!call && d->own.n) buf_add(&d->own_input, json);
+    if (!call || !json.n) return ERR_NONE;
     if (index == d->whole) buf_clear(&call->arguments);
     d->whole = -1;
     return calls_add(&d->calls, index, STR_NONE, STR_NONE, json, why);
@@ -533,6 +568,8 @@ static struct model_decoder *decoder_new(const struct model *m, struct model_sin
     d->whole = -1;
     buf_init(&d->thought, KEPT_MAX);
     buf_init(&d->signature, KEPT_MAX);
+    buf_init(&d->own, KEPT_MAX);
+    buf_init(&d->own_input, KEPT_MAX);
     calls_init(&d->calls);
     kept_init(&d->kept);
     reader_init(&d->reader, m, sink, false, on_json, d);
@@ -546,6 +583,8 @@ static void decoder_free(struct model_decoder *d)
     kept_done(&d->kept);
     buf_done(&d->thought);
     buf_done(&d->signature);
+    buf_done(&d->own);
+    buf_done(&d->own_input);
     free(d);
 }
 
@@ -574,4 +613,5 @@ const struct model_type model_anthropic = {
     .refusal = refusal,
     .count_encode = count_encode,
     .count_read = count_read,
+    .pauses = true,
 };

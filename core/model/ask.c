@@ -222,6 +222,13 @@ static void on_timer(struct timer *timer)
 
 /* ---- the verdict on one try ---- */
 
+/* At a pause the text may not have begun. */
+static bool says_something(const struct call *c)
+{
+    const struct model_answer *a = c->answer;
+    return a->text.n || a->n_calls || (c->sink.finish == MODEL_PAUSE && a->kept.n);
+}
+
 /* What an answer that came through without an error still may lack. */
 static enum err_kind check_answer(const struct call *c, struct err *why)
 {
@@ -229,7 +236,7 @@ static enum err_kind check_answer(const struct call *c, struct err *why)
         return err_set(why, ERR_UNKNOWN,
                        c->answer->text.n ? "the answer broke off" : "no answer came");
     if (c->crowded) return err_set(why, ERR_PROTO, "it calls more tools than can be taken at once");
-    if (c->answer->text.n || c->answer->n_calls) return ERR_NONE;
+    if (says_something(c)) return ERR_NONE;
     switch (c->sink.finish) {
     case MODEL_LENGTH:
         return err_set(why, ERR_PROTO,
@@ -269,7 +276,7 @@ static enum flow_rc call_judge(struct call *c, struct err *why)
     if (!c->op) return call_through(c); /* the answer is gone with whoever wanted it */
     if (c->full) c->sink.finish = MODEL_LENGTH;
     /* The answer was complete before whatever came then. */
-    bool complete = c->sink.ended && !c->crowded && (c->answer->text.n || c->answer->n_calls);
+    bool complete = c->sink.ended && !c->crowded && says_something(c);
     if (c->full || complete) return call_through(c);
     if (why->kind == ERR_NONE && check_answer(c, why) == ERR_NONE) return call_through(c);
     if (!call_again(c, why)) return call_end(c, why);

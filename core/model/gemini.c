@@ -4,7 +4,8 @@
  *
  * Each event is a whole response with the next parts of the answer. Nothing marks the end: the
  * connection closes after a finishReason. Parts may be signed (thoughtSignature), and in a loop of
- * tool calls the server wants those back untouched.
+ * tool calls the server wants those back untouched. An answer that reaches the most that a request
+ * may write has a token with which the same request goes on.
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
@@ -275,6 +276,35 @@ static enum err_kind post(const struct gemini *m, const char *verb, bool stream,
                        arena, rq, why);
 }
 
+/* "" : the answer did not end in a pause. */
+static struct str token_of(const struct model_message *msg, struct arena *arena)
+{
+    struct str token = STR_NONE, text;
+    struct kept_walk walk;
+    struct json *part;
+    if (msg->role != MODEL_ASSISTANT || msg->n_calls || !msg->kept.n) return token;
+    kept_open(&walk, msg->kept, msg->text);
+    while ((part = kept_next(&walk, &text))) json_get_str(part, "continuationToken", &token);
+    token = arena_dup(arena, token);
+    kept_close(&walk);
+    return token;
+}
+
+/* After a pause it is the same request again: what was said since then is in the newest token. */
+static struct model_ask before_pause(const struct model_ask *ask, struct arena *arena,
+                                     struct str *ret_token)
+{
+    struct model_ask before = *ask;
+    struct str token;
+    *ret_token = STR_NONE;
+    while (before.n_messages &&
+           (token = token_of(&before.messages[before.n_messages - 1], arena)).n) {
+        if (!ret_token->n) *ret_token = token;
+        before.n_messages--;
+    }
+    return before;
+}
+
 static enum err_kind encode(const struct model *base, const struct model_ask *ask,
                             struct arena *arena, struct http_request *rq, struct err *why)
 {
@@ -282,10 +312,13 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     const char *verb = m->stream ? "streamGenerateContent?alt=sse" : "generateContent";
     _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
+    struct str token;
+    const struct model_ask before = before_pause(ask, arena, &token);
     json_open(&o, '{');
-    put_contents(&o, m, ask, arena);
+    put_contents(&o, m, &before, arena);
     put_tools(&o, ask);
     put_options(&o, m, ask);
+    if (token.n) json_field_str(&o, "continuationToken", token);
     json_close(&o, '}');
     return post(m, verb, m->stream, &body, arena, rq, why);
 }
@@ -393,7 +426,7 @@ static const struct {
     enum model_finish finish;
 } finishes[] = {
     { "MAX_TOKENS", MODEL_LENGTH },
-    { "CONTINUATION", MODEL_LENGTH },
+    { "CONTINUATION", MODEL_PAUSE },
     { "SAFETY", MODEL_FILTER },
     { "RECITATION", MODEL_FILTER },
     { "BLOCKLIST", MODEL_FILTER },
@@ -406,6 +439,19 @@ static const struct {
     { "OTHER", MODEL_CUT },
 };
 
+/* Without a token there is no way to go on. */
+static void read_token(struct model_decoder *d, struct json *candidate)
+{
+    struct str token = STR_NONE;
+    d->sink->finish = MODEL_LENGTH;
+    if (!json_get_str(candidate, "continuationToken", &token) || !token.n) return;
+    struct json_out *o = kept_part(&d->kept, d->reader.said);
+    json_open(o, '{');
+    json_field_str(o, "continuationToken", token);
+    json_close(o, '}');
+    d->sink->finish = MODEL_PAUSE;
+}
+
 static void read_finish(struct model_decoder *d, struct json *candidate)
 {
     struct str reason;
@@ -414,6 +460,7 @@ static void read_finish(struct model_decoder *d, struct json *candidate)
     d->sink->finish = str_starts(reason, STR("IMAGE_")) ? MODEL_FILTER : MODEL_STOP;
     for (size_t i = 0; i < sizeof(finishes) / sizeof(*finishes); i++)
         if (str_eq(reason, str_of(finishes[i].word))) d->sink->finish = finishes[i].finish;
+    if (d->sink->finish == MODEL_PAUSE) read_token(d, candidate);
 }
 
 static enum err_kind read_call(struct model_decoder *d, struct json *call, struct err *why)
@@ -537,4 +584,5 @@ const struct model_type model_gemini = {
     .embed_read = gemini_embed_read,
     .count_encode = count_encode,
     .count_read = count_read,
+    .pauses = true,
 };

@@ -69,7 +69,8 @@ enum model_finish {
     MODEL_LENGTH, /* the model's limit or our reply_max */
     MODEL_FILTER,
     MODEL_TOOL,
-    MODEL_CUT /* ended without its end marker */
+    MODEL_PAUSE, /* it goes on when it is asked again, with what it said so far */
+    MODEL_CUT    /* ended without its end marker */
 };
 
 /* Where a decoder puts what it finds. */
@@ -79,7 +80,7 @@ struct model_sink {
     void (*call)(struct model_sink *sink, const struct model_call *call);
     /*
      * JSON that the backend wants back with this message in a loop of tool calls (signatures of
-     * what it thought); NULL = dropped. At most once an answer.
+     * what it thought), or to go on with it after a pause; NULL = dropped. At most once an answer.
      */
     void (*keep)(struct model_sink *sink, struct str json);
     struct model_usage usage;
@@ -124,6 +125,7 @@ struct model_type {
                                   struct arena *arena, struct http_request *rq, struct err *why);
     bool (*count_read)(struct json *doc, int64_t *ret);
     bool is_local; /* it costs nothing unless somebody says so */
+    bool pauses;   /* MODEL_PAUSE */
     /* Instead of all of the above but check: an answer made in the process, written in pieces by
      * ask.c (demo). */
     void (*local)(const struct model *m, const struct model_ask *ask, struct buf *ret);
@@ -217,8 +219,8 @@ void model_answer_done(struct model_answer *a);
  * ask        borrowed until the op ends
  * on_text    called from the loop with what came since; it may cancel the op; never called after
  * ret        zero-initialised by the caller, alive until the op ends; text grows while pieces come
- * op         succeeds with text, or with calls if the question has tools; a text longer than
- *            m->reply_max is cut, with finish MODEL_LENGTH.
+ * op         succeeds with text, or with calls if the question has tools, or with something kept
+ *            for after a pause; a text longer than m->reply_max is cut, with finish MODEL_LENGTH.
  *            Fails with
  *              ERR_LIMIT    err.retry_after_ms set: too many requests. 0: the conversation is
  *                           longer than the model's context

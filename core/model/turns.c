@@ -10,7 +10,7 @@ bool turn_says(const struct model_message *msg)
 {
     switch (msg->role) {
     case MODEL_USER: return msg->n_pictures || str_trim(msg->text).n;
-    case MODEL_ASSISTANT: return msg->n_calls || str_trim(msg->text).n;
+    case MODEL_ASSISTANT: return msg->n_calls || msg->kept.n || str_trim(msg->text).n;
     case MODEL_TOOL_RESULT: return true;
     default: return false;
     }

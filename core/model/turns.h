@@ -24,5 +24,6 @@ struct turns {
 
 /* The next turn; its messages are the ask's. False: there is none. */
 bool turns_next(struct turns *t, struct turn *ret);
-/* Is there anything to be sent? Not a system text, which goes elsewhere, nor white space. */
+/* Is there anything to be sent? Not a system text, which goes elsewhere, nor white space; what a
+ * model wants back, though, without any text. */
 bool turn_says(const struct model_message *msg);

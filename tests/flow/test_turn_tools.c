@@ -311,6 +311,98 @@ Test(tools, a_budget_that_ends_between_two_rounds)
     world_close();
 }
 
+/* ---- pauses in the middle of an answer ---- */
+
+/* As a backend of that kind, which needs no tools for it. */
+static const struct model_type pausing = { .name = "fake", .pauses = true };
+
+static void pause_open(int n_pauses)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    model.type = second_model.type = &pausing;
+    w.n_pauses = n_pauses;
+    say("e1", "What is it?");
+}
+
+static void pause_close(void)
+{
+    model.type = second_model.type = NULL;
+    route.n = 1;
+    world_close();
+}
+
+Test(tools, a_model_that_pauses_is_asked_to_go_on)
+{
+    pause_open(2);
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_asked, 3);
+    cr_assert_str_eq(w.asked, "Half, ");
+    cr_assert_str_eq(w.kept_told, "[2]");
+    cr_assert_eq(w.n_screen, 1);
+    cr_assert_str_eq(w.screen[0].text, "Half, Half, The answer.");
+    cr_assert(strstr(w.receipt, "\"rounds\":3"), "%s", w.receipt);
+    cr_assert(strstr(w.receipt, "\"finish\":\"complete\""), "%s", w.receipt);
+    pause_close();
+}
+
+Test(tools, pausing_over_and_over_is_ended)
+{
+    pause_open(100);
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_asked, 6);
+    cr_assert_str_eq(w.screen[0].text, "Half, Half, Half, Half, Half, Half, \n\n"
+                                       "_(stopped: the model paused over and over)_");
+    pause_close();
+}
+
+/* What it said before means nothing to the other one: the half is what there is. */
+Test(tools, no_other_model_goes_on_after_a_pause)
+{
+    route.n = 2;
+    pause_open(1);
+    while (w.n_asked < 2) loop_run_for(&w.loop, 1);
+    w.n_model_errors = 1;
+    w.model_error = ERR_IO;
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_asked, 2);
+    cr_assert_str_eq(w.last_model, "fake");
+    cr_assert_str_eq(w.screen[0].text, "Half, \n\n_(the connection to the model broke here)_");
+    pause_close();
+}
+
+Test(tools, a_call_after_a_pause)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    model.type = &pausing;
+    give_tools();
+    w.n_pauses = w.n_rounds = 1;
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_asked, 3);
+    cr_assert_eq(w.n_calls, 1);
+    cr_assert_str_eq(w.screen[0].text, "Half, \n\nThe answer.");
+    pause_close();
+}
+
+Test(tools, money_is_set_aside_for_what_comes_after_a_pause)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    model.type = &pausing;
+    w.chat.budgets = (struct budgets){ .v = { { BUDGET_PERSON, "", NANO_A_DOLLAR, 0 } }, .n = 1 };
+    w.n_pauses = 2;
+    say("e1", "What is it?");
+    while (w.n_asked == 0) loop_run_for(&w.loop, 1);
+    int64_t before = w.set_aside;
+    while (w.n_asked == 1) loop_run_for(&w.loop, 1);
+    cr_assert_gt(w.set_aside, before);
+    w.no_money = true;
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_asked, 2);
+    const char *shown = w.screen[0].text;
+    cr_assert(strstr(shown, "Half, Half, \n\n_(stopped: a budget is used up"), "%s", shown);
+    pause_close();
+}
+
 /* ---- every op failing once ---- */
 
 static int begin(enum trouble trouble, int at, bool guarded)

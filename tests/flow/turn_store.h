@@ -107,6 +107,7 @@ static struct {
     struct str ticket, pictures; /* of every request */
     int64_t late_ms;
     size_t n_pictures_asked, n_messages_asked;
+    int n_pauses;       /* so many questions are answered by half a text */
     int n_rounds;       /* so many questions are answered by a call, when there are tools */
     const char *called; /* the name in these calls */
     bool tool_guarded;  /* it needs a person's yes */

@@ -242,10 +242,20 @@ static void write_call(struct writing *m)
     m->ret->finish = MODEL_TOOL;
     m->ret->usage = (struct model_usage){ .prompt_tokens = 100, .known = true };
 }
+static void write_half(struct writing *m)
+{
+    w.n_pauses--;
+    write_piece(m, STR("Half, "));
+    m->ret->kept = arena_dup(&m->ret->made, STR("[2]"));
+    m->ret->finish = MODEL_PAUSE;
+    m->ret->usage = (struct model_usage){ .prompt_tokens = 100, .known = true };
+}
 static void do_write(struct fake *f)
 {
     struct writing *m = f->ret;
-    if (w.n_model_errors == 0 && w.n_rounds && m->tools)
+    if (w.n_model_errors == 0 && w.n_pauses)
+        write_half(m);
+    else if (w.n_model_errors == 0 && w.n_rounds && m->tools)
         write_call(m);
     else if (w.n_model_errors == 0)
         write_piece(f->ret, STR("The answer."));
@@ -282,7 +292,7 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
     for (size_t i = 0; i < ask->n_messages; i++) {
         const struct model_message *told = &ask->messages[i];
         if (told->role == MODEL_TOOL_RESULT) put(w.result, sizeof w.result, told->text);
-        if (told->n_calls) put(w.kept_told, sizeof w.kept_told, told->kept);
+        if (told->n_calls || told->kept.n) put(w.kept_told, sizeof w.kept_told, told->kept);
     }
     int slow_ms = w.n_asked < 4 ? w.slow_ms[w.n_asked] : 0;
     w.n_asked++;

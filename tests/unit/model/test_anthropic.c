@@ -51,7 +51,15 @@ static const struct codec_case cases[] = {
     { "window.sse", ERR_NONE, "Hel", true, MODEL_LENGTH, USE },
     { "stop_sequence.sse", ERR_NONE, "Hel", true, MODEL_STOP, USE },
     { "refusal.sse", ERR_NONE, "Hel", true, MODEL_FILTER, USE },
-    { "pause.sse", ERR_NONE, "So far", true, MODEL_CUT, USE },
+    { "pause.sse", ERR_NONE, "So far", true, MODEL_PAUSE, USE, NULL,
+      "[{\"type\":\"server_tool_use\",\"id\":\"srvtoolu_1\",\"name\":\"web_search\","
+      "\"input\":{\"query\":\"x\"}},"
+      "{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"srvtoolu_1\",\"content\":[]}]" },
+    { "pause_whole.json", ERR_NONE, "I look. Well: ", true, MODEL_PAUSE, USE, NULL,
+      "[8,{\"type\":\"mcp_tool_use\",\"id\":\"m1\",\"name\":\"w\",\"server_name\":\"s\","
+      "\"input\":{\"q\":{}}},"
+      "{\"type\":\"mcp_tool_result\",\"tool_use_id\":\"m1\",\"is_error\":false,\"content\":"
+      "[{\"type\":\"text\",\"text\":\"\\\"input\\\":{}\"}]}]" },
     { "usage_late.sse", ERR_NONE, "ok", true, MODEL_STOP, { 43, 9, 0, 4, true, 3 } },
     { "usage_absurd.sse", ERR_NONE, "ok", true, MODEL_STOP, { 0, 0, 0, 0, false } },
     { "usage_zero.sse", ERR_NONE, "ok", true, MODEL_STOP, NO_USE },
@@ -375,6 +383,52 @@ Test(anthropic, thoughts_go_back_where_they_stood)
     codec_taken_done(&t);
     buf_done(&in);
     arena_done(&arena);
+}
+
+static void decode_file(const char *file, struct codec_taken *t)
+{
+    struct buf in = BUF_INIT(65536);
+    struct err why;
+    codec_fixture("anthropic", file, &in);
+    codec_decode(&anthropic.remote.base, buf_str(&in), "", 64, t, &why);
+    buf_done(&in);
+}
+
+/* https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons#pause-turn */
+Test(anthropic, what_was_said_before_a_pause_goes_back_as_it_was)
+{
+    struct codec_taken t;
+    decode_file("pause.sse", &t);
+    const struct model_message messages[] = {
+        { .role = MODEL_USER, .text = STR("Hm?") },
+        { .role = MODEL_ASSISTANT, .text = buf_str(&t.text), .kept = buf_str(&t.kept) },
+    };
+    expect_messages(
+        messages, 2,
+        "[" USER(
+            "Hm?") ",{\"role\":\"assistant\",\"content\":["
+                   "{\"type\":\"server_tool_use\",\"id\":\"srvtoolu_1\",\"name\":\"web_search\","
+                   "\"input\":{\"query\":\"x\"}},{\"type\":\"web_search_tool_result\","
+                   "\"tool_use_id\":\"srvtoolu_1\",\"content\":[]},"
+                   "{\"type\":\"text\",\"text\":\"So far\"}]}]");
+    codec_taken_done(&t);
+    arena_done(&arena);
+}
+
+/* Half of what is wanted back would be refused: then nothing is. */
+Test(anthropic, an_input_that_is_no_json_is_not_kept)
+{
+    static const char in[] = EVENT("{\"type\":\"content_block_start\",\"content_block\":{\"type\":"
+                                   "\"server_tool_use\",\"id\":\"s\",\"name\":\"w\",\"input\":{}}}")
+        EVENT("{\"type\":\"content_block_delta\",\"delta\":{\"partial_json\":\"{\\\"q\"}}")
+            EVENT("{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"pause_turn\"}}")
+                EVENT("{\"type\":\"message_stop\"}");
+    struct codec_taken t;
+    struct err why;
+    cr_expect_eq(codec_decode(&anthropic.remote.base, str_of(in), "", 64, &t, &why), ERR_NONE);
+    cr_expect_eq(t.sink.finish, MODEL_PAUSE);
+    cr_expect_eq(t.kept.n, 0);
+    codec_taken_done(&t);
 }
 
 Test(anthropic, encodes_what_is_configured)

@@ -55,6 +55,8 @@ static const struct codec_case cases[] = {
     { "usage_absurd.sse", ERR_NONE, "ok", true, MODEL_STOP, NO_USE },
     { "length.sse", ERR_NONE, "Hel", true, MODEL_LENGTH, READ },
     { "continuation.sse", ERR_NONE, "Hel", true, MODEL_LENGTH, READ },
+    { "continuation_token.sse", ERR_NONE, "Hel", true, MODEL_PAUSE, READ, NULL,
+      "[3,{\"continuationToken\":\"Tok/+=\"}]" },
     { "safety.sse", ERR_NONE, "Hel", true, MODEL_FILTER, READ },
     { "spii.sse", ERR_NONE, "Hel", true, MODEL_FILTER, READ },
     { "image.sse", ERR_NONE, "Hel", true, MODEL_FILTER, READ },
@@ -327,6 +329,37 @@ Test(gemini, signed_parts_go_back_where_they_stood)
     }
     codec_taken_done(&t);
     buf_done(&in);
+    arena_done(&arena);
+}
+
+/* The same request once more, with the newest token; what came out of it is no part of that. */
+Test(gemini, goes_on_after_a_pause_by_its_token)
+{
+    const struct model_call call = { STR("call_1"), STR("w"), STR("{}") };
+    const struct model_message messages[] = {
+        { .role = MODEL_USER, .text = STR("Hm?") },
+        { .role = MODEL_ASSISTANT,
+          .text = STR("Hel"),
+          .kept = STR("[3,{\"continuationToken\":\"T1\"}]") },
+        { .role = MODEL_ASSISTANT,
+          .text = STR("lo"),
+          .kept = STR("[2,{\"continuationToken\":\"T2\"}]") },
+        { .role = MODEL_ASSISTANT, .text = STR("!"), .calls = &call, .n_calls = 1 },
+        { .role = MODEL_TOOL_RESULT, .text = STR("ok"), .call_name = STR("w") },
+    };
+    struct model_ask ask = { messages, 3 };
+    struct json *doc = encoded(&ask);
+    codec_expect_json(json_get(doc, "contents"), "[" USER("Hm?") "]");
+    codec_expect_json(json_get(doc, "continuationToken"), "\"T2\"");
+    json_free(doc);
+
+    ask.n_messages = 5;
+    doc = encoded(&ask);
+    cr_expect_not(json_get(doc, "continuationToken"));
+    codec_expect_json(json_at(json_get(doc, "contents"), 1),
+                      "{\"role\":\"model\",\"parts\":[{\"text\":\"Hel\"},{\"text\":\"lo\"},"
+                      "{\"text\":\"!\"},{\"functionCall\":{\"name\":\"w\",\"args\":{}}}]}");
+    json_free(doc);
     arena_done(&arena);
 }
 

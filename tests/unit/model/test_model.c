@@ -472,6 +472,32 @@ Test(model, a_model_that_is_caught_in_a_loop)
     cr_expect_eq(answer.finish, MODEL_CUT);
 }
 
+/* Before its first word, in the middle of a search: what it wants back is all that there is. */
+static void pauses(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    stub_answer(c, 200, "application/json", "",
+                STR("{\"type\":\"message\",\"content\":[{\"type\":\"server_tool_use\",\"id\":"
+                    "\"s\",\"name\":\"w\",\"input\":{}}],\"stop_reason\":\"pause_turn\","
+                    "\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}"));
+}
+
+Test(model, a_pause_before_the_first_word)
+{
+    struct err why;
+    char text[200];
+    stub_open(&stub, &loop, pauses);
+    snprintf(text, sizeof text,
+             "models = ( { name = \"m\"; type = \"anthropic\"; base_url = "
+             "\"http://127.0.0.1:%u/v1\"; } );",
+             stub.port);
+    cr_assert_eq(configure(text, &why), ERR_NONE, "%s", why.msg);
+    ask();
+    expect(ERR_NONE, "", "", 1);
+    cr_expect_eq(answer.finish, MODEL_PAUSE);
+    cr_expect(str_starts(answer.kept, STR("[{\"type\":\"server_tool_use\"")));
+}
+
 static void json_at_once(struct stub_conn *c, unsigned nth)
 {
     (void)nth;
