@@ -29,12 +29,14 @@ static enum err_kind open_network(struct app *app, struct err *why)
     if (redis_open(&app->loop, &s->redis, &app->redis, why)) return err_add(why, "redis: ");
     app->flags = flags_open(&app->loop, &app->store, app->redis);
     app->experiments = experiments_open(&app->loop, &app->store, app->redis);
+    app->pins = pins_open(&app->loop, &app->store, app->redis);
     if (http_client_open(&app->loop, &s->client, &app->client, why))
         return err_add(why, "client: ");
     const struct ws_client_conf ws = { .ca_file = s->client.ca_file };
     if (ws_clients_open(&app->loop, &ws, &app->ws, why)) return err_add(why, "client: ");
     if (models_open(&app->loop, app->client, s->doc, &app->models, why)) return why->kind;
-    if (tools_open(&app->loop, app->client, &s->mcp, s->doc, &app->tools, why)) return why->kind;
+    if (tools_open(&app->loop, app->client, &s->mcp, s->doc, app->pins, &app->tools, why))
+        return why->kind;
     tools_obey(app->tools, app->flags);
     return ERR_NONE;
 }
@@ -108,6 +110,7 @@ void app_close(struct app *app)
     if (app->models) models_close(app->models);
     if (app->ws) ws_clients_close(app->ws);
     if (app->client) http_client_close(app->client);
+    pins_close(app->pins);
     experiments_close(app->experiments);
     flags_close(app->flags);
     if (app->redis) redis_close(app->redis);

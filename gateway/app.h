@@ -7,6 +7,7 @@
 #include "core/flag/flags.h"
 #include "core/model/route.h"
 #include "core/store/store.h"
+#include "core/tool/pins.h"
 #include "gateway/settings.h"
 
 struct app {
@@ -24,6 +25,7 @@ struct app {
     struct ws_clients *ws;
     struct models *models;   /* held; other ones after configs has applied something */
     struct configs *configs; /* NULL: a command that works by the file alone */
+    struct pins *pins;
     struct tools *tools;
     struct http_server *server; /* NULL until app_listen */
     char local_url[300];        /* where it listens, for when there is no public address */

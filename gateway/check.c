@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/model/route.h"
 #include "core/store/migrate.h"
+#include "core/store/tool_pin.h"
 #include "gateway/app.h"
 #include "gateway/channels.h"
 #include "gateway/commands.h"
@@ -15,6 +16,7 @@
 #define DISK_LOW_BYTES (UINT64_C(1) << 30)
 #define PG_VERSION_MIN 150000
 #define TOOLS_READY_MS 30000
+#define TOOLS_TEXT_MAX (64 * 1024)
 
 enum verdict { OK, WARN, FAIL };
 
@@ -166,16 +168,33 @@ static void check_models(struct check *c)
         say(c, OK, "model", "%s (%s), makes vectors", m->name, m->type->name);
 }
 
+/* So that a definition which changed is seen; nothing is kept. */
+static void load_pins(struct check *c)
+{
+    struct op op;
+    struct pg_rows rows = { .n = 0 };
+    if (!c->has_tables) return;
+    op_init(&op, &c->app.loop, on_app_op);
+    store_tool_pins(&c->app.store, &op, 0, &rows);
+    if (app_wait(&c->app, &op) == ERR_NONE) pins_take(c->app.pins, &rows);
+    pg_rows_done(&rows);
+}
+
 static void check_tools(struct check *c)
 {
     struct op op;
+    if (tools_servers(c->app.tools) == 0) return;
+    load_pins(c);
     op_init(&op, &c->app.loop, on_app_op);
     tools_ready(c->app.tools, NULL, TOOLS_READY_MS, &op);
     app_wait(&c->app, &op);
     for (size_t i = 0; i < tools_servers(c->app.tools); i++) {
-        _cleanup_(buf_done) struct buf state = BUF_INIT(1024);
-        bool up = tools_report(c->app.tools, i, &state);
-        say(c, up ? OK : WARN, "tools", "%.*s", STR_ARG(buf_str(&state)));
+        _cleanup_(buf_done) struct buf state = BUF_INIT(TOOLS_TEXT_MAX),
+                                       runs = BUF_INIT(TOOLS_TEXT_MAX);
+        bool well = tools_report(c->app.tools, i, &state);
+        say(c, well ? OK : WARN, "tools", "%.*s", STR_ARG(buf_str(&state)));
+        if (tools_runs(c->app.tools, i, &runs))
+            say(c, OK, "tools", "%.*s", STR_ARG(buf_str(&runs)));
     }
     tools_end(c->app.tools, &op);
     app_wait(&c->app, &op);

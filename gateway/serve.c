@@ -27,6 +27,7 @@ enum {
     STEP_MIGRATE,
     STEP_EXPERIMENTS,
     STEP_FLAGS,
+    STEP_PINS,
     STEP_PROBE,
     STEP_CONFIGURE,
     STEP_OPEN,
@@ -113,6 +114,13 @@ static enum flow_rc experiments_load(struct flow *f)
     return FLOW_WAIT;
 }
 
+/* What a tool was said to do before, so that nobody can change it while we are away. */
+static enum flow_rc pins_load(struct flow *f)
+{
+    pins_start(of_flow(f)->app.pins, &f->op);
+    return FLOW_WAIT;
+}
+
 static enum flow_rc probe_start(struct flow *f)
 {
     models_probe(of_flow(f)->app.models, &f->op);
@@ -170,6 +178,7 @@ static const struct flow_step start_steps[] = {
     [STEP_MIGRATE] = { "migrate", migrate_start, NULL, start_failed },
     [STEP_EXPERIMENTS] = { "experiments", experiments_load, NULL, start_failed },
     [STEP_FLAGS] = { "flags", flags_load, NULL, start_failed },
+    [STEP_PINS] = { "pins", pins_load, NULL, start_failed },
     [STEP_PROBE] = { "probe", probe_start, NULL, NULL },
     [STEP_CONFIGURE] = { "configure", configure_start, NULL, start_failed },
     [STEP_OPEN] = { "open", open_start, NULL, NULL },

@@ -1,23 +1,31 @@
 /*
  * try_tools: `parley tools` shows what models get, and calls it as they do. It needs neither
- * PostgreSQL nor Redis.
+ * PostgreSQL nor Redis; where there is the one, it sees which definitions have changed.
  */
 #include "core/base/log.h"
 #include "core/loop/op.h"
 #include "core/net/sign.h"
+#include "core/store/tool_pin.h"
+#include "core/tool/pins.h"
 #include "gateway/commands.h"
 #include "gateway/settings.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#define READY_MS 60000
+#define READY_MS   60000
+#define PG_MS      2000 /* for a connection */
+#define PG_LOOK_MS 20
+#define TEXT_MAX   (64 * 1024)
 
 /* What of a process is needed to call tools. */
 struct bench {
     struct settings *settings;
     struct loop loop;
     struct http_client *http;
+    struct pg *pg;
+    struct store store;
+    struct pins *pins;
     struct tools *tools;
 };
 
@@ -31,12 +39,18 @@ static enum err_kind bench_open(struct bench *b, const char *conf_path, struct e
     log_setup((enum log_level)s->log.level, (enum log_format)s->log.format);
     loop_open(&b->loop);
     if (http_client_open(&b->loop, &s->client, &b->http, why)) return err_add(why, "client: ");
-    return tools_open(&b->loop, b->http, &s->mcp, s->doc, &b->tools, why);
+    if (pg_open(&b->loop, &s->pg, &b->pg, why)) return err_add(why, "postgres: ");
+    store_open(&b->store, &b->loop, b->pg);
+    b->pins = pins_open(&b->loop, &b->store, NULL);
+    return tools_open(&b->loop, b->http, &s->mcp, s->doc, b->pins, &b->tools, why);
 }
 
 static void bench_close(struct bench *b)
 {
     if (b->tools) tools_close(b->tools);
+    pins_close(b->pins);
+    if (b->store.pg) store_close(&b->store);
+    if (b->pg) pg_close(b->pg);
     if (b->http) http_client_close(b->http);
     if (b->settings) loop_close(&b->loop);
     settings_free(b->settings);
@@ -52,6 +66,36 @@ static void wait_for(struct bench *b, const struct op *op)
     while (op_busy(op)) loop_run(&b->loop);
 }
 
+static void wait_for_postgres(struct bench *b)
+{
+    struct op op;
+    op_init(&op, &b->loop, on_op);
+    for (int ms = 0; ms < PG_MS && !pg_is_up(b->pg) && !pg_is_down(b->pg); ms += PG_LOOK_MS) {
+        op_sleep(&op, PG_LOOK_MS);
+        wait_for(b, &op);
+    }
+}
+
+/* Without the database a definition counts as seen for the first time. */
+static void load_pins(struct bench *b)
+{
+    struct op op;
+    struct pg_rows rows = { .n = 0 };
+    const char *why = NULL;
+    wait_for_postgres(b);
+    op_init(&op, &b->loop, on_op);
+    if (pg_is_up(b->pg)) {
+        store_tool_pins(&b->store, &op, 0, &rows);
+        wait_for(b, &op);
+        if (op.err.kind) why = op.err.msg;
+    } else {
+        why = pg_down_reason(b->pg);
+    }
+    if (why) fprintf(stderr, "parley: which definitions are in force is not known: %s\n", why);
+    pins_take(b->pins, &rows);
+    pg_rows_done(&rows);
+}
+
 static int list(struct bench *b, const char *channel)
 {
     size_t n;
@@ -59,9 +103,10 @@ static int list(struct bench *b, const char *channel)
     arena_init(&arena);
     const struct model_tool *tools = tools_list(b->tools, channel, &arena, &n);
     for (size_t i = 0; i < tools_servers(b->tools); i++) {
-        _cleanup_(buf_done) struct buf state = BUF_INIT(1024);
+        _cleanup_(buf_done) struct buf state = BUF_INIT(TEXT_MAX), runs = BUF_INIT(TEXT_MAX);
         tools_report(b->tools, i, &state);
         printf("%.*s\n", STR_ARG(buf_str(&state)));
+        if (tools_runs(b->tools, i, &runs)) printf("%.*s\n", STR_ARG(buf_str(&runs)));
     }
     for (size_t i = 0; i < n; i++)
         printf("\n%.*s%s\n  %.*s\n  %.*s\n", STR_ARG(tools[i].name),
@@ -88,6 +133,7 @@ static int call(struct bench *b, const char *name, const char *arguments)
 static int run(struct bench *b, char **args)
 {
     struct op op;
+    if (tools_servers(b->tools)) load_pins(b);
     op_init(&op, &b->loop, on_op);
     tools_ready(b->tools, NULL, READY_MS, &op);
     wait_for(b, &op);

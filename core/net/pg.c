@@ -347,6 +347,11 @@ bool pg_is_up(const struct pg *pg)
     return pg->n_up > 0;
 }
 
+bool pg_is_down(const struct pg *pg)
+{
+    return pg->n_up == 0 && pg->told_down;
+}
+
 const char *pg_down_reason(const struct pg *pg)
 {
     return pg->n_up > 0 ? "" : pg->down.msg;

@@ -43,6 +43,7 @@ enum err_kind pg_open(struct loop *loop, const struct pg_conf *conf, struct pg *
  */
 void pg_close(struct pg *pg);
 bool pg_is_up(const struct pg *pg);
+bool pg_is_down(const struct pg *pg);            /* it was tried, and is not up */
 const char *pg_down_reason(const struct pg *pg); /* why the last attempt failed; "" when up */
 
 /* Statements are static objects: one SQL text under one name. */

@@ -4,10 +4,12 @@
 #include "core/net/sign.h"
 #include "core/tool/rpc.h"
 #include "core/tool/visible.h"
+#include <stdlib.h>
 
 #define HASH_DIGITS 8 /* of a name that was cut */
 #define CURSOR_MAX  4096
-#define SAFE_INT    9007199254740991 /* what JavaScript can count to */
+#define HASHED_MAX  ((size_t)16 * 1024 * 1024) /* more than any message has */
+#define SAFE_INT    9007199254740991           /* what JavaScript can count to */
 
 /* ---- a schema ---- */
 
@@ -151,12 +153,54 @@ static void hash_add(struct buf *all, struct str part)
     buf_add(all, part);
 }
 
-static void tool_hash(struct tool *t, struct str description, struct str schema)
+static int by_key(const void *a, const void *b)
 {
-    _cleanup_(buf_done) struct buf all = BUF_INIT(t->name.n + description.n + schema.n + 100);
+    struct str x = ((const struct json_member *)a)->key, y = ((const struct json_member *)b)->key;
+    int order = memcmp(x.p, y.p, x.n < y.n ? x.n : y.n);
+    return order ? order : (x.n > y.n) - (x.n < y.n);
+}
+
+static void put_sorted(struct arena *a, struct json *v, struct buf *to);
+
+static void put_members(struct arena *a, struct json *object, struct buf *to)
+{
+    struct json_member m = { 0 };
+    size_t n = 0;
+    while (json_next(object, &m)) n++;
+    struct json_member *all = arena_new_array(a, struct json_member, n + 1);
+    n = 0;
+    for (m = (struct json_member){ 0 }; json_next(object, &m);) all[n++] = m;
+    qsort(all, n, sizeof(*all), by_key);
+    for (size_t i = 0; i < n; i++) {
+        hash_add(to, all[i].key);
+        put_sorted(a, all[i].value, to);
+    }
+}
+
+/* Some servers say the members of an object in another order each time they are started. */
+static void put_sorted(struct arena *a, struct json *v, struct buf *to)
+{
+    bool list = json_is_array(v), object = json_is_object(v);
+    if (!list && !object) {
+        json_write(v, to);
+        return;
+    }
+    buf_add_char(to, list ? '[' : '{');
+    if (object) put_members(a, v, to);
+    for (size_t i = 0; i < json_length(v); i++) {
+        put_sorted(a, json_at(v, i), to);
+        buf_add_char(to, ',');
+    }
+    buf_add_char(to, list ? ']' : '}');
+}
+
+static void tool_hash(struct catalog *c, struct tool *t, struct str description,
+                      struct json *schema)
+{
+    _cleanup_(buf_done) struct buf all = BUF_INIT(HASHED_MAX);
     hash_add(&all, t->name);
     hash_add(&all, description);
-    hash_add(&all, schema);
+    put_sorted(&c->arena, schema, &all);
     sign_sha256(buf_str(&all), t->hash);
 }
 
@@ -193,7 +237,7 @@ static bool take_schema(struct catalog *c, struct tool *t, struct json *schema,
     struct tool_header *headers = arena_new_array(&c->arena, struct tool_header, w.n_headers + 1);
     memcpy(headers, w.headers, w.n_headers * sizeof(*headers));
     t->headers = headers;
-    tool_hash(t, description, buf_str(&text));
+    tool_hash(c, t, description, schema);
     return true;
 }
 

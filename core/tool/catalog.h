@@ -34,7 +34,10 @@ struct tool {
     struct model_tool shown; /* what models see: server__tool */
     const struct tool_header *headers;
     size_t n_headers;
-    uint8_t hash[32]; /* of the whole definition that models see */
+    /* Of name, description and schema, whole and as the server writes them, whatever the order of
+     * members: kept in PostgreSQL, so to compute it otherwise makes all definitions changed ones.
+     */
+    uint8_t hash[32];
 };
 
 struct catalog {

@@ -1,6 +1,6 @@
 /*
- * server - see server.h. What it has: wire, era, catalog, pins; and who waits for it. How it is
- * opened is in server_open.c, a call in server_call.c.
+ * server - see server.h. What it has: wire, era, catalog; and who waits for it. How it is opened is
+ * in server_open.c, a call in server_call.c.
  */
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -9,6 +9,7 @@
 #include "core/base/retry.h"
 #include "core/net/address.h"
 #include "core/tool/admit.h"
+#include "core/tool/pins.h"
 #include "core/tool/server_impl.h"
 #include <stdio.h>
 
@@ -17,7 +18,6 @@
 #define FRESH_MIN_MS    60000  /* however short it says */
 #define FRESH_MAX_MS    3600000
 #define SHORT_LIFE_MS   10000 /* a program that ends so soon is broken */
-#define PINS_MAX        1024
 #define PAGES_MAX       20
 #define DESCRIPTION_MAX 2048
 #define SCHEMA_MAX      (16 * 1024)
@@ -25,13 +25,6 @@
 static const struct retry retry = { 1000, 60000 };
 static struct metric exits = METRIC(METRIC_COUNTER, "parley_tool_server_exits_total", "",
                                     "Tool servers' programs and streams that ended by themselves.");
-
-/* A tool as it was first seen. */
-struct server_pin {
-    struct map_node node;
-    uint8_t hash[32];
-    char name[];
-};
 
 /* An op that waits for the opening. */
 struct waiter {
@@ -87,7 +80,6 @@ void server_init(struct server *s, struct loop *loop, struct http_client *http,
                                            SCHEMA_MAX };
     *s = (struct server){ .conf = *conf, .loop = loop, .http = http, .next_id = 1 };
     arena_init(&s->strings);
-    map_init(&s->pins);
     list_init(&s->calls);
     list_init(&s->waiters);
     catalog_init(&s->catalog, s->conf.name, &limits);
@@ -100,15 +92,9 @@ void server_init(struct server *s, struct loop *loop, struct http_client *http,
 
 void server_done(struct server *s)
 {
-    struct map_node *node;
     server_stop_calls(s);
     server_stop_opening(s);
     wire_close(s->wire);
-    while ((node = map_any(&s->pins))) {
-        map_drop(&s->pins, node);
-        free(container_of(node, struct server_pin, node));
-    }
-    map_done(&s->pins);
     catalog_done(&s->catalog);
     arena_done(&s->strings);
 }
@@ -221,10 +207,19 @@ void server_opened(struct server *s, const struct err *why)
     }
 }
 
+/* Another definition is in force since it was listed, maybe the one that the server has now. */
+static bool is_overtaken(const struct server *s)
+{
+    if (s->pins_revision == pins_revision(s->conf.pins)) return false;
+    for (size_t i = 0; i < s->catalog.n; i++)
+        if (pins_ask(s->conf.pins, s->conf.name, &s->catalog.tools[i]) != PIN_SAME) return true;
+    return false;
+}
+
 static bool is_ready(const struct server *s)
 {
     return s->up && s->wire && s->wire_secure == server_is_secure(s) && s->listed && !s->stale &&
-           clock_ms() < s->fresh_until_ms;
+           clock_ms() < s->fresh_until_ms && !is_overtaken(s);
 }
 
 void server_ready(struct server *s, struct op *op)
@@ -247,30 +242,14 @@ void server_ready(struct server *s, struct op *op)
 
 /* ---- its tools ---- */
 
-static struct server_pin *pin_of(const struct server *s, struct str name)
+bool server_withholds(const struct server *s, const struct tool *t)
 {
-    struct map_node *node = map_get(&s->pins, name);
-    return node ? container_of(node, struct server_pin, node) : NULL;
-}
-
-bool server_tool_changed(const struct server *s, const struct tool *t)
-{
-    const struct server_pin *pin = pin_of(s, t->name);
-    return server_is_secure(s) && (!pin || memcmp(pin->hash, t->hash, sizeof(t->hash)) != 0);
+    return server_is_secure(s) && pins_ask(s->conf.pins, s->conf.name, t) != PIN_SAME;
 }
 
 bool server_allows(const struct server *s, const struct tool *t)
 {
     return !s->conf.allow.n || conf_list_has(&s->conf.allow, t->name);
-}
-
-static void pin(struct server *s, const struct tool *t)
-{
-    if (s->pins.n == PINS_MAX) return; /* counts as changed: a server that invents names for ever */
-    struct server_pin *p = mem_alloc(sizeof(*p) + t->name.n);
-    memcpy(p->name, t->name.p, t->name.n);
-    memcpy(p->hash, t->hash, sizeof(p->hash));
-    map_put(&s->pins, &p->node, str_from(p->name, t->name.n));
 }
 
 static void report_list(const struct server *s)
@@ -282,9 +261,10 @@ static void report_list(const struct server *s)
         log_warn(server_who(s), "a tool is of no use, leaving it out", "tool=%s",
                  log_quote(c->dropped[i]));
     for (size_t i = 0; i < c->n; i++)
-        if (server_tool_changed(s, &c->tools[i]))
-            log_error(server_who(s), "a tool changed its definition, refusing it until a restart",
-                      "tool=%s", log_quote(c->tools[i].name));
+        if (pins_ask(s->conf.pins, s->conf.name, &c->tools[i]) == PIN_CHANGED)
+            log_error(server_who(s), "a tool changed its definition",
+                      "tool=%s withheld=%d accept=\"parley tools accept %s\"",
+                      log_quote(c->tools[i].name), server_is_secure(s), s->conf.name);
 }
 
 void server_take_catalog(struct server *s, struct catalog *fresh)
@@ -298,8 +278,7 @@ void server_take_catalog(struct server *s, struct catalog *fresh)
     s->listed = true;
     s->stale = false;
     s->fresh_until_ms = clock_ms() + (uint64_t)ttl;
-    for (size_t i = 0; i < s->catalog.n; i++)
-        if (!pin_of(s, s->catalog.tools[i].name)) pin(s, &s->catalog.tools[i]);
+    s->pins_revision = pins_revision(s->conf.pins);
     report_list(s);
 }
 

@@ -7,7 +7,6 @@
  */
 #pragma once
 #include "core/base/conf.h"
-#include "core/base/map.h"
 #include "core/flag/flag.h"
 #include "core/tool/catalog.h"
 #include "core/tool/wire.h"
@@ -27,9 +26,10 @@ struct server_conf {
     bool insists;              /* the file itself says that it is on: no flag may switch it off */
     const struct flags *flags; /* NULL: as configured */
     const struct conf_list *commands; /* of the section */
+    struct pins *pins;
 };
 
-struct server_pin;
+struct pins;
 struct server {
     struct server_conf conf;
     struct loop *loop;
@@ -46,7 +46,7 @@ struct server {
     struct catalog catalog;
     bool listed, stale;
     uint64_t fresh_until_ms, spawned_at_ms;
-    struct map pins; /* struct server_pin: tools as they were first seen, by the server's name */
+    int64_t pins_revision; /* when it was listed */
     struct list calls, waiters;
     struct server_opening *opening; /* NULL: nobody is at it */
     unsigned n_failed;              /* times in a row */
@@ -73,8 +73,8 @@ bool server_is_secure(const struct server *s);
 bool server_is_shut_out(const struct server *s);
 /* Models may call it, by the configuration. */
 bool server_allows(const struct server *s, const struct tool *t);
-/* Security is on, and the definition is not the one that was seen first. */
-bool server_tool_changed(const struct server *s, const struct tool *t);
+/* Security is on, and the definition is not the one that is in force: models get it no more. */
+bool server_withholds(const struct server *s, const struct tool *t);
 
 /*
  * Call one of its tools.

@@ -64,11 +64,11 @@ static const struct tool *find(struct call *c)
 {
     const struct tool *t = catalog_find(&c->s->catalog, c->name);
     bool allowed = t && server_allows(c->s, t);
-    if (allowed && !server_tool_changed(c->s, t)) return t;
+    if (allowed && !server_withholds(c->s, t)) return t;
     if (allowed)
         err_set(&c->flow.err, ERR_REFUSED,
-                "the tool's definition changed since it was first seen; it is refused until an "
-                "operator has looked at it and restarted us");
+                "the tool's definition changed since it was first seen; it is withheld until an "
+                "admin accepts it");
     else
         err_set(&c->flow.err, ERR_NOT_FOUND, "there is no tool named \"%.*s\"", STR_ARG(c->name));
     return NULL;

@@ -17,7 +17,7 @@ void server_open(struct server *s);
 void server_opened(struct server *s, const struct err *why);
 /* The wire, made if there is none. */
 enum err_kind server_wire(struct server *s, struct err *why);
-/* A complete list: compare it with what was seen before, and use it from now on. */
+/* A complete list, whose definitions are compared: use it from now on. */
 void server_take_catalog(struct server *s, struct catalog *fresh);
 /* Who speaks in the log: "mcp/NAME"; a static buffer. */
 const char *server_who(const struct server *s);

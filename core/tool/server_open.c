@@ -8,14 +8,24 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/tool/pins.h"
 #include "core/tool/server_impl.h"
 
 #define DISCOVER_MS 5000 /* of a program; a legacy one may not answer at all */
 #define BUDGET_MS   85000
 #define LIST_AGAIN  60000 /* a list that could not be asked for anew serves for so long */
+#define PIN_AGAIN   5000  /* a list whose new definitions could not be kept */
 #define BODY_MAX    16384
 
-enum { OPEN_CONNECT, OPEN_DISCOVER, OPEN_INITIALIZE, OPEN_INITIALIZED, OPEN_LIST, OPEN_N };
+enum {
+    OPEN_CONNECT,
+    OPEN_DISCOVER,
+    OPEN_INITIALIZE,
+    OPEN_INITIALIZED,
+    OPEN_LIST,
+    OPEN_PIN,
+    OPEN_N
+};
 
 struct server_opening {
     struct flow flow;
@@ -226,20 +236,46 @@ static enum flow_rc list_done(struct flow *f)
 {
     struct server_opening *o = of_flow(f);
     const struct rpc_message *m = &o->answer.message;
-    bool told = o->s->stale;
     if (session_lost(o)) return renew_session(f);
     if (m->what == RPC_ERROR) return rpc_refusal(m, &f->err), FLOW_STOP;
     if (catalog_page(&o->fresh, m->body, &o->cursor, &f->err) != ERR_NONE) return FLOW_STOP;
-    if (o->cursor.n) return go_to(f, OPEN_LIST);
+    return o->cursor.n ? go_to(f, OPEN_LIST) : FLOW_NEXT;
+}
+
+static enum flow_rc list_failed(struct flow *f)
+{
+    return session_lost(of_flow(f)) ? renew_session(f) : FLOW_STOP;
+}
+
+/* ---- pin: which of these definitions are in force ---- */
+
+static enum flow_rc pin_start(struct flow *f)
+{
+    struct server_opening *o = of_flow(f);
+    pins_see(o->s->conf.pins, &f->op, o->s->conf.name, &o->fresh);
+    return FLOW_WAIT;
+}
+
+static enum flow_rc pin_done(struct flow *f)
+{
+    struct server_opening *o = of_flow(f);
+    bool told = o->s->stale; /* it has changed since it was asked for */
+    if (!o->s->wire) return fail(o, ERR_IO, "it ended just now");
     server_take_catalog(o->s, &o->fresh);
     o->fresh = (struct catalog){ .n = 0 };
     o->s->stale = told;
     return FLOW_NEXT;
 }
 
-static enum flow_rc list_failed(struct flow *f)
+static enum flow_rc pin_failed(struct flow *f)
 {
-    return session_lost(of_flow(f)) ? renew_session(f) : FLOW_STOP;
+    struct server *s = of_flow(f)->s;
+    enum flow_rc rc = pin_done(f);
+    s->fresh_until_ms = clock_ms() + PIN_AGAIN;
+    log_warn(server_who(s),
+             "definitions of tools cannot be compared, withholding what is not known", "why=%s",
+             log_quote(str_of(f->op.err.msg)));
+    return rc;
 }
 
 /* ---- the end ---- */
@@ -282,6 +318,7 @@ static const struct flow_step steps[] = {
     [OPEN_INITIALIZE] = { "initialize", initialize_start, initialize_done, initialize_failed },
     [OPEN_INITIALIZED] = { "initialized", initialized_start, initialized_done, NULL },
     [OPEN_LIST] = { "list", list_start, list_done, list_failed },
+    [OPEN_PIN] = { "pin", pin_start, pin_done, pin_failed },
 };
 
 static const struct flow_kind opening_kind = {

@@ -117,11 +117,12 @@ static bool insists(struct conf_doc *doc)
 
 static enum err_kind add_server(struct tools *t, struct http_client *http,
                                 const struct mcp_conf *conf, struct conf_doc *doc,
-                                struct conf_group *g, struct err *why)
+                                struct conf_group *g, struct pins *pins, struct err *why)
 {
     struct server_conf c = { .secure = conf->security,
                              .insists = conf->security && insists(doc),
-                             .commands = &conf->commands };
+                             .commands = &conf->commands,
+                             .pins = pins };
     const char *key;
     if (conf_read(doc, g, "tools", server_fields, NULL, &c, why) != ERR_NONE) return ERR_CONF;
     if (check(t, &c, conf, &key, why) != ERR_NONE) {
@@ -133,15 +134,16 @@ static enum err_kind add_server(struct tools *t, struct http_client *http,
 }
 
 enum err_kind tools_open(struct loop *loop, struct http_client *http, const struct mcp_conf *conf,
-                         struct conf_doc *doc, struct tools **ret, struct err *why)
+                         struct conf_doc *doc, struct pins *pins, struct tools **ret,
+                         struct err *why)
 {
     size_t n = conf_groups(doc, "tools");
     if (n > SERVERS_MAX) return err_set(why, ERR_CONF, "tools: more than %d", SERVERS_MAX);
     struct tools *t = mem_new(struct tools);
     t->loop = loop;
     for (size_t i = 0; i < n; i++) {
-        if (add_server(t, http, conf, doc, conf_group_at(doc, "tools", i), why) == ERR_NONE)
-            continue;
+        struct conf_group *g = conf_group_at(doc, "tools", i);
+        if (add_server(t, http, conf, doc, g, pins, why) == ERR_NONE) continue;
         tools_close(t);
         return ERR_CONF;
     }
@@ -199,7 +201,7 @@ static void list_server(const struct server *s, struct model_tool *list, struct 
 {
     for (size_t i = 0; i < s->catalog.n && *n < TOOLS_MAX; i++) {
         const struct tool *t = &s->catalog.tools[i];
-        if (!server_allows(s, t) || server_tool_changed(s, t)) continue;
+        if (!server_allows(s, t) || server_withholds(s, t)) continue;
         list[(*n)++] = (struct model_tool){ arena_dup(arena, t->shown.name),
                                             arena_dup(arena, t->shown.description),
                                             arena_dup(arena, t->shown.schema) };
@@ -250,6 +252,21 @@ void tools_describe(const struct tools *t, const struct model_call *call, struct
     add_shown(to, call->arguments.n ? call->arguments : STR("{}"));
 }
 
+/* Those that changed. Returns how many there are. */
+static size_t add_withheld(const struct server *s, struct buf *to)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->catalog.n; i++) {
+        const struct tool *tool = &s->catalog.tools[i];
+        if (!server_allows(s, tool) || !server_withholds(s, tool)) continue;
+        buf_add_cstr(to, n++ ? ", " : "; withheld, as they changed: ");
+        add_shown(to, tool->name);
+    }
+    if (n)
+        buf_addf(to, " (see parley tools definitions, then parley tools accept %s)", s->conf.name);
+    return n;
+}
+
 bool tools_report(const struct tools *t, size_t i, struct buf *to)
 {
     const struct server *s = &t->servers[i];
@@ -260,7 +277,44 @@ bool tools_report(const struct tools *t, size_t i, struct buf *to)
         buf_add_cstr(to, s->last.msg);
     else
         buf_addf(to, "%s: not connected", s->conf.name);
-    return s->listed;
+    return s->listed && add_withheld(s, to) == 0;
+}
+
+/* As bash would have to be told it: where a word ends, and what cannot be seen, is seen. */
+static void add_word(struct buf *to, struct str word)
+{
+    static const char others[] = "_-./:=@%+,";
+    bool plain = word.n > 0;
+    for (size_t i = 0; i < word.n; i++) {
+        char c = word.p[i];
+        bool letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
+        plain = plain && (letter || digit || strchr(others, c));
+    }
+    if (!plain) buf_add_cstr(to, "$'");
+    for (size_t i = 0; i < word.n; i++) {
+        char c = word.p[i];
+        if (c < ' ' || c > '~')
+            buf_addf(to, "\\x%02x", (unsigned char)c);
+        else
+            buf_addf(to, "%s%c", c == '\'' || c == '\\' ? "\\" : "", c);
+    }
+    if (!plain) buf_add_char(to, '\'');
+}
+
+bool tools_runs(const struct tools *t, size_t i, struct buf *to)
+{
+    const struct server_conf *c = &t->servers[i].conf;
+    buf_addf(to, "%s runs", c->name);
+    for (size_t k = 0; k < c->command.n; k++) {
+        buf_add_char(to, ' ');
+        add_word(to, str_of(c->command.v[k]));
+    }
+    buf_add_cstr(to, "; its environment: PATH HOME LANG");
+    for (size_t k = 0; k < c->env.n; k++) {
+        struct str rest = str_of(c->env.v[k]), name = str_cut(&rest, '=');
+        buf_addf(to, " %.*s", STR_ARG(name));
+    }
+    return c->command.n > 0;
 }
 
 /* ---- all of them: ready, end ---- */

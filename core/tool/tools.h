@@ -16,14 +16,16 @@ struct mcp_conf {
 extern const struct conf_field mcp_conf_fields[];
 
 struct flags;
+struct pins;
 struct tools;
 /*
  * Read the list "tools". Nothing is connected to yet.
- * conf, doc  outlive the tools
+ * conf, doc, pins  outlive the tools
  * ERR_CONF names file, line and key.
  */
 enum err_kind tools_open(struct loop *loop, struct http_client *http, const struct mcp_conf *conf,
-                         struct conf_doc *doc, struct tools **ret, struct err *why);
+                         struct conf_doc *doc, struct pins *pins, struct tools **ret,
+                         struct err *why);
 /* What is under way ends with ERR_CANCELLED. Then run the loop until it drains: programs may take
  * two seconds to end. */
 void tools_close(struct tools *t);
@@ -68,8 +70,11 @@ bool tools_needs_approval(const struct tools *t, struct str name);
 void tools_describe(const struct tools *t, const struct model_call *call, struct buf *to);
 
 /* The state of server i < tools_servers, for people: one line without its end. False: it cannot be
- * used. */
+ * used, or some of its tools are withheld. */
 bool tools_report(const struct tools *t, size_t i, struct buf *to);
+/* What server i runs here, exactly: its program and arguments, and the names, never the values, of
+ * the variables it gets. One line without its end. False: it is none that runs here. */
+bool tools_runs(const struct tools *t, size_t i, struct buf *to);
 /* End all sessions: a second at most, never fails. Then tools_close. */
 void tools_end(struct tools *t, struct op *op);
 /* The list "tools" of the example configuration. */

@@ -17,6 +17,7 @@ const struct admin_op *const admin_ops[] = {
     admin_models_ops,
     admin_openapi_ops,
     admin_sessions_ops,
+    admin_tools_ops,
     admin_users_ops,
     admin_webhooks_ops,
     NULL,

@@ -18,6 +18,7 @@ extern const struct admin_op admin_keys_ops[];
 extern const struct admin_op admin_models_ops[];
 extern const struct admin_op admin_openapi_ops[];
 extern const struct admin_op admin_sessions_ops[];
+extern const struct admin_op admin_tools_ops[];
 extern const struct admin_op admin_users_ops[];
 extern const struct admin_op admin_webhooks_ops[];
 

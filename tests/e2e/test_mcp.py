@@ -345,6 +345,16 @@ def test_program_faults(tmp_path, kind):
     assert good and json.loads(answer) == [["error", "id"], ["id", "result"]]
 
 
+def test_the_command_is_shown_exactly(tmp_path):
+    """What is one word and what is two, what looks like nothing, and no value of a variable."""
+    command = [PYTHON, str(FAKES / "mcp_stdio.py"), str(tmp_path / "starts"), "modern", "two words", "it's", "", "$(id)", "a\u202eb"]
+    bench = Bench(tmp_path, {"name": "prog", "command": command, "env": ["API_TOKEN", "MODE=hidden"]})
+    said = bench.list(API_TOKEN="tok-0123456789")
+    runs = f"prog runs {PYTHON} {FAKES}/mcp_stdio.py {tmp_path}/starts modern $'two words' $'it\\'s' $'' $'$(id)' $'a\\xe2\\x80\\xaeb'; its environment: PATH HOME LANG API_TOKEN MODE\n"
+    assert runs in said, said
+    assert "tok-0123456789" not in said and "hidden" not in said
+
+
 def test_a_secret_that_a_program_writes_is_not_logged(tmp_path):
     bench = by_stdio(tmp_path, "modern", env=["NOISE_TOKEN"])
     assert bench.call("prog__noise", NOISE_TOKEN="tok-0123456789")[0]
@@ -427,10 +437,12 @@ def test_without_security(fake, tmp_path):
 
 
 def test_the_doctor_looks_after_them(world, fake):
-    servers = [{"name": "srv", "url": fake.address}, {"name": "gone", "url": f"http://127.0.0.1:{free_port()}/mcp"}]
+    servers = [{"name": "srv", "url": fake.address}, {"name": "gone", "url": f"http://127.0.0.1:{free_port()}/mcp"},
+               {"name": "none", "command": ["/no/such program"]}]
     said = world.gateway(telegram=None, tools=servers).run("check").stdout
     assert "ok    tools                srv: 5 tools, HTTP, version 2026-07-28" in said, said
     assert "warn  tools                gone: " in said
+    assert "warn  tools                none: " in said and "ok    tools                none runs $'/no/such program'; its environment: " in said
 
 
 def test_a_wrong_server_is_refused_at_start(world):

@@ -4,6 +4,7 @@
  */
 #include "core/base/json.h"
 #include "core/net/sign.h"
+#include "core/tool/pins.h"
 #include "core/tool/tools.h"
 #include "tests/support/stub_http.h"
 #include "tests/support/waiter.h"
@@ -20,6 +21,7 @@ static struct http_client *http;
 static struct stub stub;
 static struct conf_doc *doc;
 static struct mcp_conf section;
+static struct pins *pins;
 static struct tools *tools;
 static struct waiter waiter;
 static struct tool_answer answer;
@@ -166,6 +168,8 @@ static void close_tools(void)
     if (tools) tools_close(tools);
     tools = NULL;
     loop_run_for(&loop, 20);
+    pins_close(pins);
+    pins = NULL;
     if (doc) conf_close(doc);
     doc = NULL;
 }
@@ -185,7 +189,9 @@ TestSuite(tools, .init = setup, .fini = teardown, .timeout = 60);
 static void open_tools(const char *text)
 {
     cr_assert_eq(conf_open_text(str_of(text), "test", &doc, &why), ERR_NONE, "%s", why.msg);
-    cr_assert_eq(tools_open(&loop, http, &section, doc, &tools, &why), ERR_NONE, "%s", why.msg);
+    pins = pins_open(&loop, NULL, NULL);
+    cr_assert_eq(tools_open(&loop, http, &section, doc, pins, &tools, &why), ERR_NONE, "%s",
+                 why.msg);
 }
 
 static void open_http(const char *more)

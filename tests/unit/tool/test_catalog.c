@@ -253,6 +253,30 @@ Test(catalog, hashes_tell_changes)
     }
 }
 
+/* A server whose language keeps members in no order says them otherwise each time it starts. */
+Test(catalog, the_order_of_members_makes_no_change)
+{
+    static const char *const same[] = {
+        "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[1,2]},\"b\":{}}}",
+        "\"inputSchema\":{\"properties\":{\"b\":{},\"a\":{\"enum\":[1,2]}},\"type\":\"object\"}",
+    };
+    static const char *const others[] = {
+        "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[2,1]},\"b\":{}}}",
+        "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{\"enum\":[1,2]}}}",
+        "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[1,2]},\"b\":null}}",
+    };
+    uint8_t first[32];
+    one("t", same[0]);
+    memcpy(first, catalog.tools[0].hash, 32);
+    for (size_t i = 0; i < COUNT(same) + COUNT(others); i++) {
+        bool is_same = i < COUNT(same);
+        teardown();
+        setup();
+        one("t", is_same ? same[i] : others[i - COUNT(same)]);
+        cr_expect_eq(memcmp(first, catalog.tools[0].hash, 32) == 0, is_same, "%zu", i);
+    }
+}
+
 Test(catalog, pages)
 {
     struct str cursor = STR_NONE;
