@@ -22,6 +22,13 @@
 
 enum { STEP_READY, STEP_MONEY, STEP_ASK, STEP_CALL, STEP_PERMIT, STEP_N };
 
+/* A call that is being made, or one that is found wrong before. */
+struct making {
+    struct tool_answer answer;
+    struct str fault;    /* why it is not made; "" = it is */
+    const char *warning; /* of the guard */
+};
+
 struct toolwork {
     struct flow flow;
     struct turn *t;
@@ -35,12 +42,15 @@ struct toolwork {
     struct route only;              /* of the model that paused, which alone can */
     const struct model_call *calls; /* of this round; all is in the turn's memory */
     size_t n_calls, next;
-    bool allowed, denied; /* the person has said yes, or no, to these calls */
-    struct tool_answer result;
+    bool allowed, denied;                   /* the person has said yes, or no, to these calls */
+    struct making making[MCP_PARALLEL_MAX]; /* calls[next] and those behind it, at once */
+    struct op ops[MCP_PARALLEL_MAX];
+    struct op_join join;
+    size_t n_making;
     struct pg_rows rows;
-    const char *warning; /* of the guard, about the call that is being made */
     struct guard guard;
-    uint64_t began_ms, call_began_ms;
+    bool circling; /* the guard wants no further call */
+    uint64_t began_ms;
 };
 
 #define CALLED(outcome)                                                          \
@@ -451,12 +461,11 @@ static enum flow_rc ask_done(struct flow *f)
     return go(w, needs_yes(w) ? STEP_PERMIT : STEP_CALL);
 }
 
-/* ---- call: one after the other, in the order of the model ---- */
+/* ---- call: some at once; what they return is told in the order of the calls ---- */
 
-static void log_call(struct toolwork *w, const struct model_call *call, bool failed)
+static void log_call(struct toolwork *w, const struct model_call *call, uint32_t ms, bool failed)
 {
     struct toolbox *b = &w->t->toolbox;
-    uint32_t ms = (uint32_t)(clock_ms() - w->call_began_ms);
     metric_add(failed ? &m_failed : &m_well, 1);
     log_info("turn", "tool called", "turn=%s tool=%.*s ms=%u failed=%d", w->t->id,
              STR_ARG(call->name), ms, failed);
@@ -465,15 +474,39 @@ static void log_call(struct toolwork *w, const struct model_call *call, bool fai
     b->log[b->n_log++] = (struct toolbox_line){ call->name, ms, failed };
 }
 
-/* The call is over, or was never made. */
-static enum flow_rc call_settle(struct toolwork *w, struct str text, bool failed)
+static void making_done(struct toolwork *w)
 {
-    const struct model_call *call = &w->calls[w->next++];
-    guard_result(&w->guard, 0, text);
-    if (w->warning) text = arena_printf(&w->t->arena, "%.*s\n\n%s", STR_ARG(text), w->warning);
-    log_call(w, call, failed);
-    add_result(w, call, text, failed);
-    return go(w, STEP_CALL);
+    for (size_t i = 0; i < w->n_making; i++) tool_answer_done(&w->making[i].answer);
+    w->n_making = 0;
+}
+
+/* The next calls, as many as may be made at once. One that needed a yes is made alone: the person
+ * was shown them in this order. */
+static void gather(struct toolwork *w)
+{
+    const struct mcp_conf *conf = w->t->chat->mcp;
+    size_t most = conf ? (size_t)conf->parallel_max : 1;
+    making_done(w);
+    for (bool alone = false; !alone && w->n_making < most && w->next + w->n_making < w->n_calls;) {
+        const struct model_call *call = &w->calls[w->next + w->n_making];
+        struct making *m = &w->making[w->n_making];
+        *m = (struct making){ .fault = fault_of(w, call) };
+        alone = !m->fault.n && tools_needs_approval(w->t->chat->tools, call->name);
+        if (alone && w->n_making) return;
+        w->circling = guard_call(&w->guard, call->name, call->arguments, &m->warning) == GUARD_STOP;
+        if (w->circling) return;
+        w->n_making++;
+    }
+}
+
+static void begin_call(size_t i, struct op *op, void *ctx)
+{
+    struct toolwork *w = ctx;
+    struct making *m = &w->making[i];
+    if (m->fault.n)
+        op_sleep(op, 0);
+    else
+        tools_call(w->t->chat->tools, op, w->t->channel->name, &w->calls[w->next + i], &m->answer);
 }
 
 static enum flow_rc call_start(struct flow *f)
@@ -482,27 +515,37 @@ static enum flow_rc call_start(struct flow *f)
     if (w->denied) refuse_all(w, STR("The person refused this call."));
     if (!switch_on(w->t, FLAG_TOOLS)) refuse_all(w, STR("Tools are switched off at the moment."));
     if (w->next == w->n_calls) return go(w, STEP_MONEY);
-    const struct model_call *call = &w->calls[w->next];
-    w->call_began_ms = clock_ms();
-    if (guard_call(&w->guard, call->name, call->arguments, &w->warning) == GUARD_STOP)
+    if (!w->circling) gather(w);
+    if (w->n_making == 0)
         return end_early(w, "_(stopped: the model called the same tools over and over)_");
-    struct str fault = fault_of(w, call);
-    if (fault.n) return call_settle(w, fault, true);
-    tool_answer_done(&w->result);
-    w->result = (struct tool_answer){ .failed = false };
-    tools_call(w->t->chat->tools, &f->op, w->t->channel->name, call, &w->result);
+    op_join(&f->op, &w->join, w->ops, w->n_making, begin_call, w, BUDGET_MS);
     return FLOW_WAIT;
+}
+
+/* The call is over, or was never made. */
+static void settle(struct toolwork *w, size_t i)
+{
+    const struct making *m = &w->making[i];
+    const struct model_call *call = &w->calls[w->next + i];
+    const struct err *err = &w->ops[i].err;
+    bool failed = m->fault.n || err->kind != ERR_NONE || m->answer.failed;
+    struct str text = m->fault.n              ? m->fault
+                      : err->kind != ERR_NONE ? str_of(err->msg)
+                                              : buf_str(&m->answer.text);
+    /* Behind it the guard has noted the later ones, and one that it stopped at. */
+    guard_result(&w->guard, w->n_making - 1 - i + w->circling, text);
+    if (m->warning) text = arena_printf(&w->t->arena, "%.*s\n\n%s", STR_ARG(text), m->warning);
+    log_call(w, call, m->answer.ms, failed);
+    add_result(w, call, text, failed);
 }
 
 static enum flow_rc call_done(struct flow *f)
 {
     struct toolwork *w = of_flow(f);
-    return call_settle(w, buf_str(&w->result.text), w->result.failed);
-}
-
-static enum flow_rc call_failed(struct flow *f)
-{
-    return call_settle(of_flow(f), str_of(f->op.err.msg), true);
+    for (size_t i = 0; i < w->n_making; i++) settle(w, i);
+    w->next += w->n_making;
+    making_done(w);
+    return go(w, STEP_CALL);
 }
 
 /* ---- permit: the calls wait in the database for a person's yes ---- */
@@ -546,7 +589,7 @@ static void toolwork_end(struct flow *f)
     struct op *op = w->op;
     model_answer_done(&w->answer);
     route_log_done(&w->log);
-    tool_answer_done(&w->result);
+    making_done(w);
     pg_rows_done(&w->rows);
     if (op && f->err.kind == ERR_NONE)
         op_finish(op);
@@ -559,7 +602,7 @@ static const struct flow_step steps[] = {
     [STEP_READY] = { "ready", ready_start, ready_done, NULL },
     [STEP_MONEY] = { "money", money_start, money_done, money_failed },
     [STEP_ASK] = { "ask", ask_start, ask_done, ask_failed },
-    [STEP_CALL] = { "call", call_start, call_done, call_failed },
+    [STEP_CALL] = { "call", call_start, call_done, call_done },
     [STEP_PERMIT] = { "permit", permit_start, permit_asked, permit_failed },
 };
 /* Models and tools have lines of their own in the receipt. */

@@ -1,5 +1,6 @@
 /* tools - see tools.h. */
 #include "core/tool/tools.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/utf8.h"
@@ -31,6 +32,9 @@ const struct conf_field mcp_conf_fields[] = {
       .max = 100, .help = "How often a model may call tools before it has to answer." },
     { "approval", CONF_DURATION, offsetof(struct mcp_conf, approval_ms), .def = "10m", .min = 1000,
       .max = 86400000, .help = "How long a person's yes to a call is waited for." },
+    { "parallel_max", CONF_INT, offsetof(struct mcp_conf, parallel_max), .def = "4", .min = 1,
+      .max = MCP_PARALLEL_MAX,
+      .help = "How many calls of one answer are made at once; those that need a yes never are." },
     CONF_END,
 };
 
@@ -380,6 +384,7 @@ struct tool_call {
     struct op *op;
     struct op call;
     struct tool_answer *answer;
+    uint64_t began_ms;
 };
 
 static void say(struct tool_answer *a, const char *text)
@@ -404,6 +409,7 @@ static void on_called(struct op *op)
 {
     struct tool_call *c = container_of(op, struct tool_call, call);
     if (op->err.kind != ERR_NONE) explain(c->answer, &op->err);
+    c->answer->ms = (uint32_t)(clock_ms() - c->began_ms);
     op_finish(c->op);
     free(c);
 }
@@ -438,7 +444,7 @@ void tools_call(struct tools *t, struct op *op, const char *channel, const struc
         return;
     }
     struct tool_call *c = mem_new(struct tool_call);
-    *c = (struct tool_call){ .op = op, .answer = ret };
+    *c = (struct tool_call){ .op = op, .answer = ret, .began_ms = clock_ms() };
     op_init(&c->call, t->loop, on_called);
     buf_init(&ret->text, (size_t)s->conf.result_max + ANSWER_EXTRA);
     op_begin(op, &call_kind, c, CALL_MAX_MS);

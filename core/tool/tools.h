@@ -6,12 +6,15 @@
 #include "core/base/conf.h"
 #include "core/model/model.h"
 
+#define MCP_PARALLEL_MAX 16
+
 /* The section "mcp". */
 struct mcp_conf {
     bool security;             /* enable_mcp_security */
     struct conf_list commands; /* programs that may be named without a path */
     int64_t rounds_max;        /* questions to the model with calls in their answers, a message */
     int64_t approval_ms;       /* how long a person's yes is waited for */
+    int64_t parallel_max;      /* calls of one answer that are made at once; MCP_PARALLEL_MAX */
 };
 extern const struct conf_field mcp_conf_fields[];
 
@@ -51,6 +54,7 @@ const struct model_tool *tools_list(const struct tools *t, const char *channel, 
 struct tool_answer {
     struct buf text; /* for the model, also when it failed; bounded by the server's result_max */
     bool failed;     /* by the tool, or on the way there */
+    uint32_t ms;     /* it took */
 };
 void tool_answer_done(struct tool_answer *a);
 /*

@@ -1,4 +1,5 @@
 """Models that call tools in a conversation: the loop, what goes wrong in it, and calls that need a person's yes."""
+import asyncio
 import sys
 import time
 
@@ -81,12 +82,51 @@ def test_each_round_has_to_fit_into_the_budget(world, srv):
     assert world.one("SELECT sum(reserved) FROM budgets") == 0
 
 
-def test_several_calls_at_once_are_made_in_their_order(world, server, srv):
+def test_one_after_the_other_in_their_order(world, server, srv):
     world.model.on("x", world.model.calling([echo("one"), ("srv__query_run", {"rows": 2}), echo("three")]))
-    world.serve(tools=[srv])
+    world.serve(tools=[srv], mcp={"parallel_max": 1})
     say(world, world.bot.person(7), "x")
     assert [unfenced(r) for r in world.model.asks[-1].results] == ["one", 'query.run {"rows": 2}', "three"]
     assert [name for name, _ in server.calls] == ["echo", "query.run", "echo"]
+
+
+def test_calls_at_once(world, server, srv):
+    """Two at a time: the second of a pair is answered first, and the model gets what each returned in the order of its calls."""
+    log, second = [], {}
+
+    async def meets(fake, request, message):
+        said = message["params"]["arguments"]["say"]
+        log.append(("begin", said))
+        pair = second.setdefault(int(said) // 2, asyncio.Event())
+        if int(said) % 2:
+            log.append(("end", said))
+            pair.set()
+        else:  # for ever, if they are not made at once
+            await pair.wait()
+            log.append(("end", said))
+        return mcp.text(said)
+    server.fault = meets
+    world.model.on("x", world.model.calling([echo(str(i)) for i in range(6)]))
+    world.serve(tools=[srv], mcp={"parallel_max": 2})
+    alice = world.bot.person(7)
+    assert say(world, alice, "x").startswith("tools: ")
+    assert [unfenced(r) for r in world.model.asks[-1].results] == [str(i) for i in range(6)]
+    assert [said for what, said in log if what == "end"] == ["1", "0", "3", "2", "5", "4"]
+    under_way = most = 0
+    for what, _ in log:
+        under_way += 1 if what == "begin" else -1
+        most = max(most, under_way)
+    assert most == 2
+    assert say(world, alice, "/why").count("srv__echo") >= 1
+
+
+def test_calls_of_one_program_at_once(world):
+    """All on one pipe, told apart by their ids."""
+    world.model.on("x", world.model.calling([("sdk__add", {"a": i, "b": 1}) for i in range(9)] + [("sdk__fail", {})]))
+    world.serve(tools=[SDK])
+    say(world, world.bot.person(7), "x")
+    *sums, failed = (unfenced(r) for r in world.model.asks[-1].results)
+    assert sums == [str(i + 1) for i in range(9)] and "it cannot be done" in failed
 
 
 def test_previews_show_the_text_of_all_rounds(world, srv):
@@ -237,6 +277,19 @@ def test_stop_ends_a_call(world, server, srv):
     world.bot.say(alice, "/stop")
     wait_until(lambda: "Let me see.\n\n(stopped)" in world.bot.texts(alice))
     wait_until(lambda: server.cancelled, what="the server hears of it")
+
+
+def test_stop_ends_calls_that_are_made_at_once(world, server, srv):
+    server.fault = mcp.never_answers
+    world.model.on("x", world.model.calling([echo(str(i)) for i in range(6)]))
+    world.serve(tools=[srv])
+    alice = world.bot.person(7)
+    world.bot.say(alice, "x")
+    wait_until(lambda: len(server.calls) == 4)
+    world.bot.say(alice, "/stop")
+    wait_until(lambda: len(server.cancelled) == 4, what="the server hears of each")
+    wait_until(world.settled)
+    assert len(server.calls) == 4 and len(world.model.asks) == 1
 
 
 def test_a_newer_message_interrupts_a_call(world, server, srv):

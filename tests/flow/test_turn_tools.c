@@ -26,6 +26,57 @@ Test(tools, a_call_is_made_and_its_result_told)
     world_close();
 }
 
+/* Four at once, and what they return in the order of the calls, whichever was there first. */
+Test(tools, calls_are_made_at_once)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_together = 6;
+    w.n_rounds = 1;
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_most, 4);
+    cr_assert_str_eq(w.told,
+                     "c1:result 4 c2:result 3 c3:result 2 c4:result 1 c5:result 6 c6:result 5 ");
+    cr_assert_eq(n_shown("The answer."), 1);
+    world_close();
+}
+
+/* What a person was asked about happens in the order that they were shown. */
+Test(tools, calls_that_needed_a_yes_are_made_one_after_the_other)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_together = 3;
+    w.n_rounds = 1;
+    w.tool_guarded = true;
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 10000);
+    say("e2", "/tool yes");
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_most, 1);
+    cr_assert_str_eq(w.told, "c1:result 1 c2:result 2 c3:result 3 ");
+    world_close();
+}
+
+Test(tools, stopped_while_several_calls_are_made)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    give_tools();
+    w.n_together = 6;
+    w.n_rounds = 1;
+    say("e1", "What is it?");
+    while (w.n_under_way < 4) loop_run_for(&w.loop, 1);
+    loop_run_for(&w.loop, 65); /* one has been answered */
+    cr_assert_eq(w.n_calls, 1);
+    cr_assert(turn_stop(lane_running(&w.chat, w.conversation)));
+    loop_run_for(&w.loop, 10000);
+    cr_assert_eq(w.n_calls, 1);
+    cr_assert_eq(w.n_asked, 1);
+    cr_assert_eq(w.rq[0].status, ENDED);
+    world_close();
+}
+
 Test(tools, the_text_before_the_calls_stays)
 {
     world_open(NO_TROUBLE, 0, 0);
@@ -410,6 +461,7 @@ static int begin(enum trouble trouble, int at, bool guarded)
     world_open(trouble, at, 0);
     give_tools();
     w.n_rounds = 2;
+    w.n_together = 3;
     w.tool_guarded = guarded;
     chat_start(&w.chat);
     say("e1", "What is it?");

@@ -110,13 +110,16 @@ static struct {
     int n_pauses;       /* so many questions are answered by half a text */
     int n_rounds;       /* so many questions are answered by a call, when there are tools */
     const char *called; /* the name in these calls */
-    bool tool_guarded;  /* it needs a person's yes */
-    int n_calls;        /* that arrived at the tool */
-    char result[512];   /* the last one that the model was told */
-    char kept_told[64]; /* what the model wrote for itself, as it got it back */
-    char saved[4096];   /* while a yes is waited for */
-    bool too_late;      /* for the yes */
-    bool decided;       /* that question is, by another yes */
+    int n_together;     /* calls in one answer, if not one: the later ones are answered first */
+    int n_under_way, n_most; /* calls: now, and most at once */
+    char told[256];          /* to the model: "call:result " of each */
+    bool tool_guarded;       /* it needs a person's yes */
+    int n_calls;             /* that arrived at the tool */
+    char result[512];        /* the last one that the model was told */
+    char kept_told[64];      /* what the model wrote for itself, as it got it back */
+    char saved[4096];        /* while a yes is waited for */
+    bool too_late;           /* for the yes */
+    bool decided;            /* that question is, by another yes */
     struct uuid question_meant;
     char question_message[16], question_text[4096]; /* on the platform */
     char news[256];                                 /* the last that a webhook brought */

@@ -234,10 +234,15 @@ static void on_written(struct op *end)
 }
 static void write_call(struct writing *m)
 {
+    int n = w.n_together ? w.n_together : 1;
     w.n_rounds--;
-    if (!m->ret->calls) m->ret->calls = arena_new(&m->ret->made, struct model_call);
-    m->ret->calls[m->ret->n_calls++] =
-        (struct model_call){ STR("c1"), str_of(w.called ? w.called : "srv__do"), STR("{}") };
+    if (!m->ret->calls)
+        m->ret->calls = arena_new_array(&m->ret->made, struct model_call, (size_t)n);
+    for (int i = 1; i <= n; i++)
+        m->ret->calls[m->ret->n_calls++] = (struct model_call){
+            arena_printf(&m->ret->made, "c%d", i), str_of(w.called ? w.called : "srv__do"),
+            n == 1 ? STR("{}") : arena_printf(&m->ret->made, "{\"n\":%d}", i)
+        };
     m->ret->kept = arena_dup(&m->ret->made, STR("[1]"));
     m->ret->finish = MODEL_TOOL;
     m->ret->usage = (struct model_usage){ .prompt_tokens = 100, .known = true };
@@ -291,7 +296,12 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
     w.n_messages_asked = ask->n_messages;
     for (size_t i = 0; i < ask->n_messages; i++) {
         const struct model_message *told = &ask->messages[i];
-        if (told->role == MODEL_TOOL_RESULT) put(w.result, sizeof w.result, told->text);
+        if (told->role == MODEL_TOOL_RESULT) {
+            size_t n = strlen(w.told);
+            put(w.result, sizeof w.result, told->text);
+            snprintf(w.told + n, sizeof w.told - n, "%.*s:%.*s ", STR_ARG(told->call_id),
+                     STR_ARG(told->text));
+        }
         if (told->n_calls || told->kept.n) put(w.kept_told, sizeof w.kept_told, told->kept);
     }
     int slow_ms = w.n_asked < 4 ? w.slow_ms[w.n_asked] : 0;
@@ -316,7 +326,9 @@ void model_ask(struct models *models, const struct model *m, struct op *op,
 
 /* ---- the tools: one, when the scenario opens the box ---- */
 
-static const struct mcp_conf mcp_conf = { .rounds_max = 8, .approval_ms = 600000 };
+static const struct mcp_conf mcp_conf = { .rounds_max = 8,
+                                          .approval_ms = 600000,
+                                          .parallel_max = 4 };
 
 void give_tools(void) /* not in every program */
 {
@@ -357,6 +369,7 @@ void tool_answer_done(struct tool_answer *a)
 static void do_tool(struct fake *f)
 {
     struct tool_answer *ret = f->ret;
+    w.n_under_way--;
     buf_addf(&ret->text, "result %d", ++w.n_calls);
 }
 void tools_call(struct tools *t, struct op *op, const char *channel, const struct model_call *call,
@@ -365,7 +378,11 @@ void tools_call(struct tools *t, struct op *op, const char *channel, const struc
     (void)t, (void)channel;
     cr_assert(str_eq(call->name, STR("srv__do")));
     buf_init(&ret->text, 4096);
-    fake(op, do_tool)->ret = ret;
+    struct fake *f = fake(op, do_tool);
+    f->ret = ret;
+    w.n_under_way++;
+    if (w.n_most < w.n_under_way) w.n_most = w.n_under_way;
+    if (w.n_together) timer_set(&w.loop, &f->timer, (uint64_t)(100 - 10 * w.n_under_way));
 }
 
 /* ---- the world's pictures: what each address ends with says what becomes of it ---- */
