@@ -22,11 +22,36 @@ static enum err_kind event_end(struct sse *s, struct err *why)
     return kind;
 }
 
+static void take_id(struct sse *s, struct str value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] < ' ' || value.p[i] == 0x7f) return;
+    buf_clear(&s->given_id);
+    buf_add(&s->given_id, value);
+}
+
+static void take_retry(struct sse *s, struct str value)
+{
+    int64_t ms;
+    if (str_i64(value, &ms) && ms >= 0) s->retry_ms = ms;
+}
+
+/* The blank line behind an event. At the end of a stream, where it is missing, who goes on gets the
+ * event once more. */
+static enum err_kind event_whole(struct sse *s, struct err *why)
+{
+    if (s->given_id.n || s->id.n) {
+        buf_clear(&s->id);
+        buf_add(&s->id, buf_str(&s->given_id));
+    }
+    return event_end(s, why);
+}
+
 static enum err_kind line_take(struct sse *s, struct str line, struct err *why)
 {
     if (!s->started && str_starts(line, STR("\xef\xbb\xbf"))) line = str_skip(line, 3);
     s->started = true;
-    if (!line.n) return event_end(s, why);
+    if (!line.n) return event_whole(s, why);
 
     struct str value = line, name = str_cut(&value, ':');
     if (value.n && value.p[0] == ' ') value = str_skip(value, 1);
@@ -39,7 +64,9 @@ static enum err_kind line_take(struct sse *s, struct str line, struct err *why)
         buf_clear(&s->event);
         return buf_add(&s->event, value) ? ERR_NONE : too_large(s, why);
     }
-    return ERR_NONE; /* a comment (empty name), id, retry, or what nobody knows */
+    if (str_eq(name, STR("id"))) take_id(s, value);
+    if (str_eq(name, STR("retry"))) take_retry(s, value);
+    return ERR_NONE; /* a comment (empty name), or what nobody knows */
 }
 
 /* A line is complete: `rest` is its end, the beginning may wait in s->line. */
@@ -55,10 +82,12 @@ static enum err_kind line_end(struct sse *s, struct str rest, struct err *why)
 void sse_init(struct sse *s, size_t event_max,
               enum err_kind (*on_event)(void *, struct str, struct str, struct err *), void *ctx)
 {
-    *s = (struct sse){ .on_event = on_event, .ctx = ctx };
+    *s = (struct sse){ .on_event = on_event, .ctx = ctx, .retry_ms = -1 };
     buf_init(&s->line, event_max + FIELD_NAME_MAX);
     buf_init(&s->data, event_max);
     buf_init(&s->event, event_max);
+    buf_init(&s->id, SSE_ID_MAX);
+    buf_init(&s->given_id, SSE_ID_MAX);
 }
 
 void sse_done(struct sse *s)
@@ -66,6 +95,8 @@ void sse_done(struct sse *s)
     buf_done(&s->line);
     buf_done(&s->data);
     buf_done(&s->event);
+    buf_done(&s->id);
+    buf_done(&s->given_id);
 }
 
 enum err_kind sse_feed(struct sse *s, struct str bytes, struct err *why)

@@ -6,8 +6,15 @@
 #include "core/base/buf.h"
 #include "core/base/err.h"
 
+#define SSE_ID_MAX 256 /* bytes; a longer one is no id */
+
 struct sse {
     struct buf line, data, event;
+    /* Of the last event that came whole: what Last-Event-ID says to go on behind it. "" = none. It
+     * is fit for a header. */
+    struct buf id;
+    int64_t retry_ms;    /* before that, as the server says; -1 = it does not */
+    struct buf given_id; /* of the event that comes */
     bool after_cr, started, has_data;
     /* event "" = none given; data lines joined by \n */
     enum err_kind (*on_event)(void *ctx, struct str event, struct str data, struct err *why);

@@ -1,9 +1,11 @@
 /*
  * wire_http - messages by "streamable HTTP": each is a POST; the answer is a JSON document, or a
- * stream of events, in which notes and requests of the server may come before it.
+ * stream of events, in which notes and requests of the server may come before it. In the legacy
+ * era a stream that broke off is gone on with by a GET, if its events have ids.
  *
  * Redirects are refused: the address was chosen by who configured it, and nobody else.
  */
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/net/sse.h"
@@ -14,7 +16,10 @@
 #define LINGER_MS      1000 /* for the end of a stream, once its answer is there */
 #define SIDE_MS        5000 /* replies, cancellations */
 #define END_MS         1000
-#define DEADLINE_SLACK 500 /* HTTP's own deadline is first: it knows what was waited for */
+#define DEADLINE_SLACK 500  /* HTTP's own deadline is first: it knows what was waited for */
+#define RESUMES_MAX    100  /* of one answer; its time ends before, mostly */
+#define RESUME_MS      1000 /* before each, if the server does not say */
+#define RESUME_MIN_MS  50   /* however short it says */
 
 struct wire_http {
     struct wire base;
@@ -36,7 +41,11 @@ struct exchange {
     struct op http_op;
     struct http_request rq;
     struct http_reply reply;
-    struct timer linger;
+    struct timer linger, again;
+    uint64_t until_ms;  /* it has to be answered */
+    struct str last_id; /* of its stream: what comes behind it is asked for; "" = from the start */
+    unsigned n_resumed;
+    int status; /* that the request itself was answered with */
     struct arena arena;
     struct buf body;
     struct sse sse;
@@ -44,6 +53,7 @@ struct exchange {
 };
 
 static void side_post(struct wire_http *w, const struct wire_ask *ask);
+static void on_again(struct timer *t);
 
 /* ---- an exchange and its end ---- */
 
@@ -51,6 +61,7 @@ static void exchange_free(struct exchange *x)
 {
     op_cancel(&x->http_op);
     timer_clear(x->w->base.loop, &x->linger);
+    timer_clear(x->w->base.loop, &x->again);
     list_drop(&x->link);
     x->w->n_exchanges--;
     http_reply_done(&x->reply);
@@ -79,7 +90,7 @@ static void exchange_answer(struct exchange *x, struct rpc_message *m)
         memcpy(x->w->base.session, session.p, session.n);
         x->w->base.session[session.n] = '\0';
     }
-    x->answer->status = x->reply.status;
+    x->answer->status = x->n_resumed ? x->status : x->reply.status;
     x->answer->message = *m;
     x->op = NULL;
     op_finish(op);
@@ -89,7 +100,7 @@ static void exchange_fail(struct exchange *x, const struct err *why)
 {
     struct op *op = x->op;
     if (!op) return;
-    x->answer->status = x->reply.status;
+    x->answer->status = x->n_resumed ? x->status : x->reply.status;
     x->op = NULL;
     op_fail(op, why);
 }
@@ -220,14 +231,39 @@ static void tell_cancelled(struct wire_http *w, const struct exchange *x)
     side_post(w, &ask);
 }
 
+/* The legacy era's servers may know the rest of a stream that broke off behind an event with an id;
+ * one that refuses to say it is not asked again.
+ * https://modelcontextprotocol.io/specification/2025-11-25/basic/transports */
+static bool may_resume(const struct exchange *x, enum err_kind ended)
+{
+    bool broke = ended == ERR_NONE || ended == ERR_IO || ended == ERR_UNKNOWN;
+    bool refused = x->n_resumed && !x->is_stream && ended == ERR_NONE;
+    return broke && !refused && x->op && !x->answered && !x->modern && x->last_id.n &&
+           strcmp(x->method, "initialize") != 0 && x->n_resumed < RESUMES_MAX;
+}
+
+static bool resume(struct exchange *x, enum err_kind ended)
+{
+    int64_t said = x->sse.retry_ms;
+    uint64_t wait_ms = said < 0 ? RESUME_MS : said < RESUME_MIN_MS ? RESUME_MIN_MS : (uint64_t)said;
+    if (x->sse.id.n) x->last_id = arena_dup(&x->arena, buf_str(&x->sse.id));
+    if (!may_resume(x, ended) || clock_ms() + wait_ms >= x->until_ms) return false;
+    if (!x->n_resumed++) x->status = x->reply.status;
+    timer_set(x->w->base.loop, &x->again, wait_ms);
+    return true;
+}
+
 static void on_http_done(struct op *op)
 {
     struct exchange *x = container_of(op, struct exchange, http_op);
     if (op->err.kind == ERR_TIMEOUT) tell_cancelled(x->w, x);
     struct err why = op->err;
     if (why.kind == ERR_NONE && x->is_stream) sse_end(&x->sse, &why);
-    if (why.kind == ERR_NONE && x->is_stream && !x->answered && x->id)
+    if (resume(x, why.kind)) return;
+    if (why.kind == ERR_NONE && (x->is_stream || x->n_resumed) && !x->answered && x->id)
         err_set(&why, ERR_UNKNOWN, "its stream ended before the answer came");
+    else if (why.kind == ERR_IO && x->n_resumed) /* not the call, but the rest of its answer */
+        why.kind = ERR_UNKNOWN;
     if (why.kind != ERR_NONE)
         exchange_fail(x, &why);
     else if (!x->id)
@@ -262,6 +298,7 @@ static void put_headers(struct exchange *x, const struct wire_ask *ask)
             put(x, h, arena_cstr(&x->arena, ask->headers[i].name), ask->headers[i].value);
     } else {
         put(x, h, "MCP-Session-Id", str_of(x->w->base.session));
+        put(x, h, "Last-Event-ID", x->last_id);
     }
 }
 
@@ -276,7 +313,9 @@ static struct exchange *exchange_new(struct wire_http *w, struct op *op, const s
                             .method = ask->method,
                             .version = ask->version,
                             .modern = ask->modern,
-                            .linger.fire = on_linger };
+                            .linger.fire = on_linger,
+                            .again.fire = on_again,
+                            .last_id = STR_NONE };
     arena_init(&x->arena);
     buf_init(&x->body, WIRE_MESSAGE_MAX);
     sse_init(&x->sse, WIRE_MESSAGE_MAX, on_event, x);
@@ -303,6 +342,26 @@ static void exchange_begin(struct exchange *x, const char *http_method, const st
     };
     put_headers(x, ask);
     http_request(x->w->http, &x->http_op, &x->rq, &x->reply);
+}
+
+/* What comes behind the last event of its stream. */
+static void on_again(struct timer *t)
+{
+    struct exchange *x = container_of(t, struct exchange, again);
+    uint64_t now = clock_ms(), left_ms = x->until_ms > now ? x->until_ms - now : 1;
+    int64_t retry_ms = x->sse.retry_ms;
+    const struct wire_ask ask = { .method = x->method,
+                                  .version = x->version,
+                                  .timeout_ms = (uint32_t)left_ms };
+    log_debug("mcp", "the stream of an answer broke off, going on behind it", "method=%s nth=%u",
+              x->method, x->n_resumed);
+    http_reply_done(&x->reply);
+    x->reply = (struct http_reply){ 0 };
+    sse_done(&x->sse);
+    sse_init(&x->sse, WIRE_MESSAGE_MAX, on_event, x);
+    x->sse.retry_ms = retry_ms;
+    x->is_stream = x->began = false;
+    exchange_begin(x, "GET", &ask);
 }
 
 /* Nobody waits for it. */
@@ -335,6 +394,7 @@ static void http_ask(struct wire *base, struct op *op, const struct wire_ask *as
         return;
     }
     struct exchange *x = exchange_new(w, op, ask, ret);
+    x->until_ms = clock_ms() + ask->timeout_ms;
     op_begin(op, &ask_kind, x, ask->timeout_ms + DEADLINE_SLACK);
     exchange_begin(x, "POST", ask);
 }

@@ -314,6 +314,50 @@ def test_legacy_is_told_of_a_cancellation(legacy, tmp_path):
     wait_until(lambda: "notifications/cancelled" in legacy.methods())
 
 
+@pytest.mark.parametrize("clean", [True, False], ids=["ends", "breaks"])
+def test_a_stream_that_breaks_off_is_gone_on_with(legacy, tmp_path, clean):
+    legacy.fault = mcp.breaks_twice(clean)
+    assert by_http(tmp_path, legacy).call("srv__echo") == (True, "after two breaks")
+    assert legacy.resumed == ["e1", "e1"] and len(legacy.calls) == 1, "half an event is none"
+
+
+@pytest.mark.parametrize("fault, n_resumed", [(mcp.forgets_the_rest, 0), (mcp.forgets_the_session(404), 1), (mcp.forgets_the_session(405), 1),
+                                              (mcp.breaks_without_an_id, 0)], ids=["unknown id", "404", "405", "no id"])
+def test_a_stream_that_cannot_be_gone_on_with(legacy, tmp_path, fault, n_resumed):
+    """404 says of a call that it was not made, but not of the rest of its answer."""
+    legacy.fault = fault
+    good, answer = by_http(tmp_path, legacy).call("srv__echo")
+    assert not good and "stream ended before the answer" in answer and "may have been carried out" in answer, answer
+    assert len(legacy.calls) == 1 and len(legacy.resumed) == n_resumed
+
+
+def test_a_stream_that_breaks_off_for_ever(legacy, tmp_path):
+    legacy.fault = mcp.breaks_on_and_on
+    bench = by_http(tmp_path, legacy, timeout="2500ms")
+    good, answer = bench.call("srv__echo")
+    assert not good and "may have been carried out" in answer, answer
+    assert 1 <= len(legacy.resumed) <= 2, "a second before each, as nothing else is said"
+
+
+def test_the_modern_era_does_not_go_on_with_streams(fake, tmp_path):
+    fake.fault = mcp.forgets_the_rest
+    good, answer = by_http(tmp_path, fake).call("srv__echo")
+    assert not good and "may have been carried out" in answer
+    assert not fake.resumed and len(fake.calls) == 1
+
+
+def test_the_sdk_ends_a_stream_and_is_asked_for_the_rest(tmp_path):
+    process = subprocess.Popen(["node", str(FAKES / "mcp_sdk.mjs"), str(MODULES), "resume"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        port = json.loads(process.stdout.readline())["port"]
+        bench = Bench(tmp_path, {"name": "sdk", "url": f"http://127.0.0.1:{port}/mcp"})
+        assert bench.call("sdk__patient") == (True, "worth waiting for")
+        assert "going on behind it" in bench.log
+    finally:
+        process.stdin.close()
+        process.wait(10)
+
+
 # --- programs ------------------------------------------------------------------------------------------------------
 
 def by_stdio(tmp_path, kind, **more):

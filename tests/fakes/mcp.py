@@ -53,6 +53,7 @@ class FakeMcp(FakeServer):
         self.page_size, self.calls, self.requests = 100, [], []
         self.sessions, self.ended, self.cancelled = set(), [], []
         self.fault, self.versions, self.ttl = None, [MODERN], 3600000
+        self.rest, self.resumed = {}, []
         self.app.router.add_route("*", "/mcp", self._serve)
 
     @property
@@ -68,6 +69,8 @@ class FakeMcp(FakeServer):
         if request.method == "DELETE":
             self.ended.append(request.headers.get("MCP-Session-Id"))
             return web.Response(status=200)
+        if request.method == "GET":
+            return await self._resume(request)
         if request.method != "POST":
             return web.Response(status=405)
         message = json.loads(await request.text())
@@ -81,6 +84,18 @@ class FakeMcp(FakeServer):
             return result
         headers = {"MCP-Session-Id": result.pop("_session")} if "_session" in result else {}
         return web.json_response({"jsonrpc": "2.0", "id": message["id"], "result": result}, headers=headers)
+
+    async def _resume(self, request):
+        """The rest of a stream, as `events` was told it."""
+        headers = request.headers
+        if not self.era_legacy or headers.get("Last-Event-ID") not in self.rest:
+            return web.Response(status=405)
+        self.resumed.append(headers["Last-Event-ID"])
+        if headers.get("MCP-Session-Id") not in self.sessions or headers.get("MCP-Protocol-Version") != LEGACY:
+            return web.Response(status=404)
+        if "text/event-stream" not in headers.get("Accept", ""):
+            return web.Response(status=406)
+        return await self.rest[headers["Last-Event-ID"]](request)
 
     def _check_accept(self, request):
         accept = request.headers.get("Accept", "")
@@ -188,6 +203,18 @@ class FakeMcp(FakeServer):
         return response
 
 
+    async def events(self, request, *lines, clean=True):
+        """Raw lines of a stream that ends there, or breaks off."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write("\n".join(lines).encode())
+        if clean:
+            await response.write_eof()
+            return response
+        await asyncio.sleep(0.1)  # else they are lost with the connection
+        return cut(request)
+
+
 # --- faults: what a call meets ---------------------------------------------------------------------------------------
 
 async def never_answers(fake, request, message):
@@ -235,6 +262,50 @@ async def sends_away(fake, request, message):
 
 async def breaks_off(fake, request, message):
     return await fake.stream(request, [{"method": "notifications/progress", "params": {"progress": 1}}])
+
+
+def event(name, message):
+    return f"id: {name}\ndata: {json.dumps({'jsonrpc': '2.0', **message})}\n\n"
+
+
+def breaks_twice(clean):
+    """Behind a note, and in the middle of the answer: it is all there once more, for who goes on behind the note."""
+    async def fault(fake, request, message):
+        answer = event("e2", {"id": message["id"], "result": text("after two breaks")})
+        half = answer[:len(answer) // 2]
+        times = []
+
+        async def rest(again):
+            times.append(again)
+            return await fake.events(again, half if len(times) == 1 else answer, clean=clean)
+        fake.rest = {"e1": rest}
+        return await fake.events(request, "retry: 60", event("e1", {"method": "notifications/progress", "params": {"progress": 1}}), clean=clean)
+    return fault
+
+
+async def forgets_the_rest(fake, request, message):
+    return await fake.events(request, "retry: 60", event("e1", {"method": "notifications/progress", "params": {"progress": 1}}))
+
+
+def forgets_the_session(status):
+    """There is nothing more to be had, and no reason to make the call again."""
+    async def fault(fake, request, message):
+        async def rest(again):
+            return web.Response(status=status)
+        fake.rest = {"e1": rest}
+        return await fake.events(request, "retry: 60", event("e1", {"method": "notifications/progress", "params": {"progress": 1}}))
+    return fault
+
+
+async def breaks_on_and_on(fake, request, message):
+    async def rest(again):
+        return await fake.events(again, event("e1", {"method": "notifications/progress", "params": {"progress": 1}}))
+    fake.rest = {"e1": rest}
+    return await rest(request)
+
+
+async def breaks_without_an_id(fake, request, message):
+    return await fake.events(request, "data:", "")
 
 
 async def stays_open(fake, request, message):

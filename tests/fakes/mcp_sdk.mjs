@@ -1,5 +1,5 @@
-// A tool server made with the protocol's official SDK: node mcp_sdk.mjs MODULES stdio|http|json|sse
-// json: by HTTP without streams; sse: the protocol's first way over HTTP, at /sse. By HTTP it says its port in a line of JSON, and forgets all sessions at POST /forget.
+// A tool server made with the protocol's official SDK: node mcp_sdk.mjs MODULES stdio|http|json|resume|sse
+// json: by HTTP without streams; resume: with streams that it remembers, and ends before the answer of `patient`; sse: the protocol's first way over HTTP, at /sse. By HTTP it says its port in a line of JSON, and forgets all sessions at POST /forget.
 import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import { randomUUID } from "node:crypto";
@@ -12,6 +12,7 @@ const { McpServer } = await load("server/mcp.js");
 const { StdioServerTransport } = await load("server/stdio.js");
 const { StreamableHTTPServerTransport } = await load("server/streamableHttp.js");
 const { SSEServerTransport } = await load("server/sse.js");
+const { InMemoryEventStore } = await load("examples/shared/inMemoryEventStore.js");
 const { z } = await import(pathToFileURL(require.resolve("zod")));
 
 const text = (t) => ({ content: [{ type: "text", text: t }] });
@@ -32,6 +33,12 @@ function make() {
         for (let i = 0; i < 3; i++) await extra.sendNotification({ method: "notifications/message", params: { level: "info", data: `step ${i}` } });
         return text("done");
     });
+    if (how === "resume")
+        server.registerTool("patient", { description: "Ends its stream, then answers.", inputSchema: {} }, async (_, extra) => {
+            extra.closeSSEStream();
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            return text("worth waiting for");
+        });
     server.registerTool("grow", { description: "One tool more.", inputSchema: {} }, async () => {
         server.registerTool("grown", { description: "New.", inputSchema: {} }, async () => text("I am new"));
         return text("grew");
@@ -73,6 +80,7 @@ if (how === "stdio") {
             transport = new StreamableHTTPServerTransport({
                 sessionIdGenerator: randomUUID,
                 enableJsonResponse: how === "json",
+                ...(how === "resume" && { eventStore: new InMemoryEventStore(), retryInterval: 100 }),
                 onsessioninitialized: (made) => sessions.set(made, transport),
                 onsessionclosed: (gone) => sessions.delete(gone),
             });

@@ -32,6 +32,53 @@ static void run(struct str in, size_t first, size_t step, struct buf *out)
     sse_done(&s);
 }
 
+/* What Last-Event-ID would be, and the time before, after so much of a stream. */
+Test(sse, where_to_go_on)
+{
+    static const struct {
+        struct str in, id;
+        int64_t retry_ms;
+    } rows[] = {
+        { STR("data: a\n\n"), STR(""), -1 },
+        { STR("id: 1\ndata: a\n\n"), STR("1"), -1 },
+        { STR("id: 1\ndata: a\n"), STR(""), -1 }, /* it did not come whole */
+        { STR("id: 1\ndata: a\n\nid: 2\ndata: b"), STR("1"), -1 },
+        { STR("id: 1\ndata: a\n\ndata: b\n\n"), STR("1"), -1 }, /* it stays */
+        { STR("id: 1\n\nid\n\n"), STR(""), -1 },
+        { STR("retry: 70\nid: 1\ndata:\n\n"), STR("1"), 70 },
+        { STR("retry: 70\nretry: soon\nretry: -1\n\n"), STR(""), 70 },
+        { STR("id: 1\n\nid: a\0b\n\n"), STR("1"), -1 },
+        { STR("id: 1\n\nid: a\x1b\n\n"), STR("1"), -1 },
+        { STR("id: z\xc3\xbc\n\n"), STR("z\xc3\xbc"), -1 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t step = 1; step <= rows[i].in.n; step++) {
+            _cleanup_(buf_done) struct buf out = BUF_INIT(4096);
+            struct sse s;
+            sse_init(&s, 4096, on_event, &out);
+            for (struct str in = rows[i].in; in.n; in = str_skip(in, step))
+                cr_expect_eq(sse_feed(&s, str_head(in, step), NULL), ERR_NONE);
+            sse_end(&s, NULL);
+            cr_expect(str_eq(buf_str(&s.id), rows[i].id), "row %zu: %s", i, s.id.p);
+            cr_expect_eq(s.retry_ms, rows[i].retry_ms, "row %zu", i);
+            sse_done(&s);
+        }
+}
+
+Test(sse, an_id_that_is_too_long_is_none)
+{
+    _cleanup_(buf_done) struct buf in = BUF_INIT(4096), out = BUF_INIT(4096);
+    struct sse s;
+    sse_init(&s, 4096, on_event, &out);
+    buf_add_cstr(&in, "id: 1\n\nid: ");
+    for (int i = 0; i <= SSE_ID_MAX; i++) buf_add_char(&in, 'x');
+    buf_add_cstr(&in, "\ndata: a\n\n");
+    cr_expect_eq(sse_feed(&s, buf_str(&in), NULL), ERR_NONE);
+    cr_expect(str_eq(buf_str(&s.id), STR("")), "it is not known where to go on");
+    cr_expect_str_eq(out.p, "[|a]");
+    sse_done(&s);
+}
+
 static const struct {
     struct str in;
     const char *want;
