@@ -51,6 +51,7 @@ struct call {
     bool receiving; /* on_data is on the stack: the call may not go away */
     bool full;      /* reply_max is reached */
     bool caught;    /* in a loop */
+    unsigned n_cut; /* tries whose answer had begun, and broke off */
     struct loops loops;
     size_t n_shown;    /* bytes of the answer */
     bool crowded;      /* more calls than are taken */
@@ -262,11 +263,13 @@ static enum flow_rc call_through(struct call *c)
 
 static bool call_again(struct call *c, const struct err *why)
 {
+    c->n_cut += why->kind == ERR_UNKNOWN && c->reply.status;
     struct policy_try t = { .n = c->answer->tries,
                             .max = (unsigned)c->m->tries,
                             .shown = c->answer->text.n > 0,
                             .sent = c->reply.sent,
-                            .should_retry = c->reply.should_retry };
+                            .should_retry = c->reply.should_retry,
+                            .n_cut = c->n_cut };
     return policy_again(&t, why, &c->wait_ms) && c->wait_ms < left_ms(c);
 }
 

@@ -13,6 +13,7 @@
 #define RATE_WAIT_MS  5000  /* 429 without a hint */
 #define RAMP_WAIT_MS  10000 /* asked too fast, though under the limit: a longer pause */
 #define WAIT_MAX_MS   20000 /* nobody waits longer in a chat: the person is told instead */
+#define CUT_MAX       1     /* tries that broke off in an answer of which nothing was shown yet */
 #define QUOTE_MAX     160
 #define KEY_LIKE_MIN  20
 #define KEY_PLAIN_MIN 40
@@ -264,8 +265,9 @@ bool policy_again(const struct policy_try *t, const struct err *why, uint32_t *r
 
     bool again = strcmp(t->should_retry, "true") == 0;
     switch (why->kind) {
-    case ERR_IO:
-    case ERR_UNKNOWN: again = true; break; /* asking twice costs money, but does no harm */
+    case ERR_IO: again = true; break;
+    /* Asking twice does no harm, but who had begun to answer wants money for it. */
+    case ERR_UNKNOWN: again |= t->n_cut <= CUT_MAX; break;
     case ERR_TIMEOUT: again |= !t->sent; break;
     case ERR_LIMIT: again |= why->retry_after_ms > 0; break;
     case ERR_CANCELLED: return false;

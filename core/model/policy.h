@@ -40,6 +40,7 @@ struct policy_try {
     bool shown;               /* the person has seen a piece: never again */
     bool sent;                /* the request may have reached the server */
     const char *should_retry; /* the header x-should-retry: "true", "false" or "" */
+    unsigned n_cut;           /* so many of the n broke off after their answer had begun */
 };
 /* True: ask again after *ret_wait_ms. */
 bool policy_again(const struct policy_try *t, const struct err *why, uint32_t *ret_wait_ms);

@@ -270,6 +270,35 @@ Test(model, cut_before_the_first_piece)
     expect(ERR_NONE, "", "Hi!Hi!", 2);
 }
 
+static void cut_always(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    cut_first(c, 1);
+}
+
+/* What had begun to answer may want money each time. */
+Test(model, cut_before_the_first_piece_twice)
+{
+    serve(cut_always, "");
+    ask();
+    cr_expect_eq(op.err.kind, ERR_UNKNOWN, "%s", op.err.msg);
+    cr_expect_eq(answer.tries, 2);
+}
+
+static void drop(struct stub_conn *c, unsigned nth)
+{
+    (void)nth;
+    stub_close(c);
+}
+
+Test(model, nothing_came_at_all)
+{
+    serve(drop, "");
+    ask();
+    cr_expect_eq(op.err.kind, ERR_UNKNOWN, "%s", op.err.msg);
+    cr_expect_eq(answer.tries, 3);
+}
+
 static void cut_later(struct stub_conn *c, unsigned nth)
 {
     (void)nth;

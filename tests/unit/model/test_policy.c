@@ -23,6 +23,10 @@ Test(policy, again)
         { ERR_IO, 0, { 1, 3, false, true, "false" }, false, 0, 0 },
         { ERR_UNKNOWN, 0, { 1, 3, false, true, "" }, true, 250, 500 },
         { ERR_UNKNOWN, 0, { 1, 3, true, true, "" }, false, 0, 0 },
+        { ERR_UNKNOWN, 0, { 2, 3, false, true, "", 1 }, true, 500, 1000 }, /* cut, in one of two */
+        { ERR_UNKNOWN, 0, { 2, 3, false, true, "", 2 }, false, 0, 0 },
+        { ERR_UNKNOWN, 0, { 2, 3, false, true, "true", 2 }, true, 500, 1000 },
+        { ERR_IO, 0, { 2, 3, false, true, "", 2 }, true, 500, 1000 },
         { ERR_TIMEOUT, 0, { 1, 3, false, false, "" }, true, 250, 500 },
         { ERR_TIMEOUT, 0, { 1, 3, false, true, "" }, false, 0, 0 },
         { ERR_LIMIT, 2000, { 1, 3, false, true, "" }, true, 2000, 2000 },
