@@ -16,10 +16,15 @@ static void refusal_read(struct json *doc, struct policy_refusal *r)
 {
     struct json *error = json_get(doc, "error");
     struct json *at = json_is_object(error) ? error : doc;
+    struct json *metadata = json_get(at, "metadata");
     struct str error_type = STR_NONE;
     r->code = word_of(at, "code", &r->status);
     r->type = word_of(at, "type", &r->status);
-    if (json_get_str(json_get(at, "metadata"), "error_type", &error_type)) r->code = error_type;
+    /* OpenRouter: what it says of a question that was moderated would read as a refused key. */
+    if (json_get_str(metadata, "error_type", &error_type))
+        r->code = error_type;
+    else if (json_get(metadata, "flagged_input") || json_get(metadata, "reasons"))
+        r->code = STR("moderation");
     if (!json_str(error, &r->message) && !json_get_str(at, "message", &r->message))
         json_get_str(at, "detail", &r->message);
 }

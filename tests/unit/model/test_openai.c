@@ -435,6 +435,12 @@ Test(openai, refusals)
           "{\"error\":{\"code\":403,\"message\":\"flagged\",\"metadata\":{\"error_type\":"
           "\"content_policy_violation\"}}}",
           0, ERR_REFUSED, 0, "403: refused by the provider's content rules: flagged" },
+        { 403,
+          "{\"error\":{\"code\":403,\"message\":\"m\",\"metadata\":{\"reasons\":[\"violence\"],"
+          "\"flagged_input\":\"f\",\"provider_name\":\"p\"}}}",
+          0, ERR_REFUSED, 0, "403: refused by the provider's content rules: m" },
+        { 403, "{\"error\":{\"code\":403,\"message\":\"m\",\"metadata\":{}}}", 0, ERR_AUTH, 0,
+          "403: access was denied: m" },
         { 302, "", 0, ERR_CONF, 0, "302: the server sends us elsewhere; check base_url" },
         { 500,
           "{\"error\":{\"message\":\"key sk-proj-abcdefghij is odd, as is "
