@@ -57,7 +57,7 @@ static struct redis_script failed_script = {
         "local raw = redis.call('GET', KEYS[1])\n"
         "local ok, h = pcall(cjson.decode, raw or '')\n"
         "if not ok or type(h) ~= 'table' then h = {failures = 0, rests = 0} end\n"
-        "h.failures = (tonumber(h.failures) or 0) + 1\n"
+        "h.failures = (tonumber(h.failures) or 0) + (certain == 0 and 1 or 0)\n"
         "h.rests = tonumber(h.rests) or 0\n"
         "local rest = certain\n"
         "if certain == 0 and h.failures >= max then\n"
