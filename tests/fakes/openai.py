@@ -220,11 +220,29 @@ class FakeOpenAI(FakeServer):
         return cls.stream(Forever(), pause=pause)
 
     @staticmethod
-    def status(code, body="", headers=None):
+    def status(code, body="", headers=None, kind="text/html"):
+        """kind: of a body that is a text; others are JSON."""
         async def behave(request, ask):
             if isinstance(body, str):
-                return web.Response(status=code, text=body, headers=headers, content_type="text/html")
+                return web.Response(status=code, text=body, headers=headers, content_type=kind)
             return web.json_response(body, status=code, headers=headers)
+        return behave
+
+    @staticmethod
+    def wire(*parts, kind="text/event-stream", headers=None, then=None):
+        """
+        Exactly these bytes, each part in a write of its own.
+        then  awaited with (request, ask) after the last of them: `silent()`, or `gone()` for a connection that is dropped
+        """
+        async def behave(request, ask):
+            response = web.StreamResponse(headers={"Content-Type": kind, **(headers or {})})
+            await response.prepare(request)
+            for part in parts:
+                await response.write(part if isinstance(part, bytes) else part.encode())
+            if then:
+                await asyncio.sleep(0.05)  # what was written has left
+                await then(request, ask)
+            return response
         return behave
 
     @classmethod
