@@ -446,6 +446,8 @@ static struct transfer *transfer_new(struct http_client *c)
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_PROXY, c->proxy);
     curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
+    /* Some servers compress without being asked; curl unpacks only what it has asked for. */
+    curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
     curl_loop_adopt(&c->curl, e);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);

@@ -41,7 +41,9 @@ struct http_request {
     size_t n_headers;
     struct str body;
     uint32_t connect_ms, first_byte_ms, idle_ms, total_ms; /* 0 = 10 s, 60 s, 60 s, 600 s */
-    size_t reply_max; /* bytes of body; 0 = 1 MiB. More ends the transfer with ERR_LIMIT */
+    /* Bytes of body, unpacked if it came compressed; 0 = 1 MiB. More ends the transfer with
+     * ERR_LIMIT. */
+    size_t reply_max;
     /*
      * Streaming: called from the loop with each piece of a 2xx body as it comes; nothing is kept in
      * reply->body then. Returning anything but ERR_NONE ends the transfer with *why. It may cancel
@@ -89,7 +91,7 @@ struct str http_reply_header(const struct http_reply *r, const char *name);
  *                         ends so, too; other methods are repeated once by themselves
  *            ERR_TIMEOUT  ret->sent tells whether the request went out
  *            ERR_LIMIT    the body is larger than reply_max
- *            ERR_PROTO    not HTTP
+ *            ERR_PROTO    not HTTP, or compressed in a way that was not asked for
  *            ERR_AUTH     a certificate was refused, theirs or ours
  *            ERR_CONF     the URL or a header cannot be sent
  *            ERR_REFUSED  rq->guard wants none of the host's addresses

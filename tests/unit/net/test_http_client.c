@@ -6,6 +6,7 @@
 #include "core/net/http_client.h"
 #include "tests/support/stub_http.h"
 #include <criterion/criterion.h>
+#include <zlib.h>
 
 static struct loop loop;
 static struct http_client *client;
@@ -532,6 +533,39 @@ Test(http_client, of_an_error_page_the_beginning_is_kept)
     cr_expect_eq(op.err.kind, ERR_NONE, "%s", op.err.msg);
     cr_expect_eq(reply.status, 500);
     cr_expect_eq(reply.body.n, 64 * 1024);
+}
+
+static void packed(struct stub_conn *c, unsigned nth)
+{
+    static unsigned char plain[300000], small[3000];
+    unsigned long n = sizeof(small);
+    memset(plain, 'x', sizeof(plain));
+    cr_assert_eq(compress(small, &n, plain, sizeof(plain)), Z_OK);
+    if (nth == 4) memset(small, 0xff, 10);
+    stub_answer(c, 200, NULL,
+                nth == 5 ? "Content-Encoding: rot13\r\n" : "Content-Encoding: deflate\r\n",
+                str_from((char *)small, n));
+}
+
+Test(http_client, what_is_compressed_is_unpacked_up_to_the_maximum)
+{
+    serve(packed);
+    struct http_request rq = { .reply_max = 300000 };
+    ask(&rq);
+    cr_expect_eq(op.err.kind, ERR_NONE, "%s", op.err.msg);
+    cr_expect_eq(reply.body.n, 300000);
+    cr_expect_neq(str_find(buf_str(&stub.last_head), STR("\r\nAccept-Encoding: gzip, deflate\r\n")),
+                  SIZE_MAX);
+    rq.reply_max = 299999;
+    ask(&rq);
+    cr_expect_eq(op.err.kind, ERR_LIMIT, "%s", op.err.msg);
+    rq.on_data = on_data;
+    ask(&rq);
+    cr_expect_eq(op.err.kind, ERR_LIMIT, "%s", op.err.msg);
+    for (int i = 0; i < 2; i++) { /* damaged, and of a kind that nobody asked for */
+        ask(&rq);
+        cr_expect_eq(op.err.kind, ERR_PROTO, "%u: %s", op.err.kind, op.err.msg);
+    }
 }
 
 static enum err_kind refuse(void *ctx, struct str piece, struct err *why)
