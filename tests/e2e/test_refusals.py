@@ -133,12 +133,12 @@ ROWS = {
     "200, an error midway": Row(Model.error_in_stream(["half "]), 1, True, COUNTED, "broke here", half="half "),
     # --- connections
     "dropped": Row(Model.gone(), TRIES, True, COUNTED, LOST),
-    "cut before the first piece": Row(Model.wire(": wait\n\n", then=Model.gone()), 2, True, COUNTED, LOST),
+    "cut before the first piece": Row(Model.wire(": wait\n\n", Model.gone()), 2, True, COUNTED, LOST),
     "ended before the first piece": Row(Model.wire(": wait\n\n"), 2, True, COUNTED, LOST),
-    "cut midway": Row(Model.wire(HALF, then=Model.gone()), 1, True, COUNTED, "broke here", half="half "),
+    "cut midway": Row(Model.wire(HALF, Model.gone()), 1, True, COUNTED, "broke here", half="half "),
     "silent": Row(Model.silent(), 1, True, COUNTED, SLOW, more={"first_token_timeout": "1s"}),
-    "comments only": Row(Model.wire(": wait\n\n", then=Model.silent()), 1, True, COUNTED, SLOW, more={"first_token_timeout": "1s"}),
-    "silent midway": Row(Model.wire(HALF, then=Model.silent()), 1, True, COUNTED, "broke here", half="half ", more={"idle_timeout": "1s"}),
+    "comments only": Row(Model.wire(": wait\n\n", Model.silent()), 1, True, COUNTED, SLOW, more={"first_token_timeout": "1s"}),
+    "silent midway": Row(Model.wire(HALF, Model.silent()), 1, True, COUNTED, "broke here", half="half ", more={"idle_timeout": "1s"}),
 }
 
 

@@ -229,19 +229,17 @@ class FakeOpenAI(FakeServer):
         return behave
 
     @staticmethod
-    def wire(*parts, kind="text/event-stream", headers=None, then=None):
-        """
-        Exactly these bytes, each part in a write of its own.
-        then  awaited with (request, ask) after the last of them: `silent()`, or `gone()` for a connection that is dropped
-        """
+    def wire(*parts, kind="text/event-stream", headers=None):
+        """Exactly these bytes, each part in a write of its own; or a behaviour in their place: `gone()` drops the connection there."""
         async def behave(request, ask):
             response = web.StreamResponse(headers={"Content-Type": kind, **(headers or {})})
             await response.prepare(request)
             for part in parts:
-                await response.write(part if isinstance(part, bytes) else part.encode())
-            if then:
-                await asyncio.sleep(0.05)  # what was written has left
-                await then(request, ask)
+                if callable(part):
+                    await asyncio.sleep(0.05)  # what was written has left
+                    await part(request, ask)
+                else:
+                    await response.write(part if isinstance(part, bytes) else part.encode())
             return response
         return behave
 
