@@ -47,10 +47,10 @@ static void add_stopped(struct turn *t, const struct model *m)
     add_line(t, m, &u);
 }
 
-void bill_add(struct turn *t)
+void bill_add(struct turn *t, const struct route_log *log)
 {
-    for (size_t i = 0; i < t->asked.n; i++) {
-        const struct route_try *try = &t->asked.v[i];
+    for (size_t i = 0; i < log->n; i++) {
+        const struct route_try *try = &log->v[i];
         /* Who was still in the row, or rested, was not asked. */
         bool unfinished = !try->ms && !try->tries && !try->rested && !try->why.kind;
         if (route_try_paid(try))
@@ -59,11 +59,6 @@ void bill_add(struct turn *t)
             add_failed(t, try);
         if (t->stop != TURN_GOES_ON && unfinished) add_stopped(t, try->model);
     }
-}
-
-void bill_add_answer(struct turn *t, const struct model *m, const struct model_answer *a)
-{
-    if (a->text.n || a->usage.known) add_line(t, m, &a->usage);
 }
 
 int64_t bill_log(const struct turn *t, const struct route_log *log)

@@ -276,12 +276,17 @@ static const char *when(struct str period)
     return str_eq(period, STR("day")) ? "today" : "this month";
 }
 
-enum flow_rc budget_afford(struct turn *t, const struct model *m, const struct model_ask *ask)
+enum flow_rc budget_afford(struct turn *t, const struct model_ask *ask)
 {
+    const struct route *route = turn_route(t);
+    int64_t amount = 0, estimated = tokens_of_ask(ask);
     if (!rows_of(t, &t->budget)) return FLOW_NEXT;
-    int64_t amount =
-        price_estimate(models_price(t->models, m), tokens_of_ask(ask), ask->max_tokens);
-    if (amount == COST_UNKNOWN) return FLOW_STOP;
+    for (size_t i = 0; i < route->n; i++) {
+        const struct model *m = route->v[i];
+        int64_t cost = price_estimate(models_price(t->models, m), estimated, ask->max_tokens);
+        if (cost == COST_UNKNOWN) return FLOW_STOP;
+        if (cost > amount) amount = cost;
+    }
     if (uuid_is_nil(&t->reservation)) t->reservation = uuid_v7();
     store_budget_reserve(t->chat->store, &t->flow.op, t->reservation, &t->budget,
                          amount + bill_sum(t), (int64_t)lease_ms(turn_route(t)), &t->rows);

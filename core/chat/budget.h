@@ -39,8 +39,8 @@ bool budget_waited(struct turn *t);
 /* True: there is money. False: the reply says why not, and when there is some again. */
 bool budget_reserved(struct turn *t);
 /* The same for a question before that one, whose answer is for us; ask: borrowed for the call.
- * FLOW_STOP: the model has no price. */
-enum flow_rc budget_afford(struct turn *t, const struct model *m, const struct model_ask *ask);
+ * FLOW_STOP: a model of the route has no price. */
+enum flow_rc budget_afford(struct turn *t, const struct model_ask *ask);
 bool budget_has_room(struct turn *t); /* the step is done: for it, too? */
 /*
  * For one more question of the same answer, with what those before it cost.

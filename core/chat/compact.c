@@ -65,6 +65,15 @@ static struct str transcript(struct turn *t, size_t first, size_t n)
     return b.full ? STR_NONE : arena_dup(&t->arena, buf_str(&b));
 }
 
+/* The same for every model: the window of one that is asked instead is not looked at. */
+static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
+{
+    struct turn *t = ctx;
+    (void)so_far; /* half a summary is none */
+    budget_asked(t, m);
+    return t->summary_ask;
+}
+
 /* Nobody watches it being written. */
 static void on_piece(void *ctx, struct str piece)
 {
@@ -92,7 +101,7 @@ enum flow_rc compact_afford(struct flow *f)
 {
     struct turn *t = turn_of(f);
     if (!prepare(t)) return FLOW_NEXT;
-    enum flow_rc rc = budget_afford(t, turn_route(t)->v[0], t->summary_ask);
+    enum flow_rc rc = budget_afford(t, t->summary_ask);
     if (rc != FLOW_STOP) return rc;
     t->compacting = 0;
     return FLOW_NEXT;
@@ -114,17 +123,30 @@ enum flow_rc compact_not_afforded(struct flow *f)
 enum flow_rc compact_start(struct flow *f)
 {
     struct turn *t = turn_of(f);
-    const struct model *m = turn_route(t)->v[0];
     if (!t->compacting) return FLOW_NEXT;
-    budget_asked(t, m);
-    model_ask(t->models, m, &t->flow.op, t->summary_ask, on_piece, t, &t->summary);
+    char user[UUID_TEXT_MAX];
+    uuid_text(&t->request.user, user);
+    const struct route_asker asker = { .ask = question_for,
+                                       .on_text = on_piece,
+                                       .ctx = t,
+                                       .keeps_half = true,
+                                       .waits = true,
+                                       .channel = str_of(t->channel->name),
+                                       .person = arena_dup(&t->arena, str_of(user)) };
+    route_ask(t->models, turn_route(t), &t->flow.op, &asker, &t->summary, &t->summary_asked);
     return FLOW_WAIT;
+}
+
+static void add_to_bill(struct turn *t)
+{
+    bill_add(t, &t->summary_asked);
+    route_log_done(&t->summary_asked); /* a turn that is interrupted may come here once more */
 }
 
 enum flow_rc compact_written(struct flow *f)
 {
     struct turn *t = turn_of(f);
-    bill_add_answer(t, turn_route(t)->v[0], &t->summary);
+    add_to_bill(t);
     struct str text = str_trim(buf_str(&t->summary.text));
     bool half = t->summary.finish == MODEL_CUT || t->summary.finish == MODEL_PAUSE;
     if (half || !text.n) {
@@ -141,7 +163,7 @@ enum flow_rc compact_failed(struct flow *f)
     struct turn *t = turn_of(f);
     log_warn("turn", "not summarised, the older part is left out", "turn=%s why=%s", t->id,
              log_quote(str_of(t->flow.op.err.msg)));
-    bill_add_answer(t, turn_route(t)->v[0], &t->summary);
+    add_to_bill(t);
     t->compacting = 0;
     return FLOW_NEXT;
 }

@@ -574,7 +574,7 @@ static enum flow_rc ask_done(struct flow *f)
 {
     struct turn *t = turn_of(f);
     timer_clear(t->chat->loop, &t->typing);
-    bill_add(t);
+    bill_add(t, &t->asked);
     if (t->stop == TURN_INTERRUPTED) return ask_anew(t);
     if (t->stop == TURN_STOPPED && t->answer.text.n == 0) return stopped(t);
     if (t->toolbox.question.n) return ask_person(t);
@@ -602,7 +602,7 @@ static enum flow_rc ask_failed(struct flow *f)
         t->answer.finish = MODEL_CUT;
         return ask_done(f);
     }
-    bill_add(t);
+    bill_add(t, &t->asked);
     if (t->asked.no_money) {
         turn_say(t,
                  "The model %s failed, and a budget has no room for another one; `/budget` "
@@ -766,6 +766,7 @@ static void turn_end(struct flow *f)
     model_answer_done(&t->answer);
     model_answer_done(&t->summary);
     route_log_done(&t->asked);
+    route_log_done(&t->summary_asked);
     pg_rows_done(&t->no_room);
     pg_rows_done(&t->rows);
     pg_rows_done(&t->claim_rows);

@@ -69,6 +69,7 @@ struct turn {
     struct route_log asked;        /* all that were asked for it */
     struct model_ask *summary_ask; /* for a summary of the older half, when it is time; compact.h */
     struct model_answer summary;
+    struct route_log summary_asked;
     int64_t compacting;               /* up to which message; 0 = nothing */
     const struct model_ask *question; /* as the model got it that was asked last */
     struct counted {                  /* the last one whose tokens the model counted */

@@ -67,6 +67,20 @@ def test_a_summary_that_fails_is_done_without(world, alice):
     assert world.one("SELECT summary FROM conversations") is None
 
 
+def test_the_next_model_of_the_route_writes_the_summary(world):
+    models = [dict(priced(world, tries=1)[0], name=name, model=f"real-{name}") for name in ("first", "second")]
+    world.serve(chat={"compact": True, "history_messages": 8}, models=models, routes=[{"name": "safe", "models": ["first", "second"]}])
+
+    async def behave(request, ask):
+        failing = world.model.broken(503) if ask.body["model"] == "real-first" else world.model.plain(NOTES)
+        return await failing(request, ask)
+    world.model.on("You: echo:", behave)
+    assert "summary" in talk(world, world.bot.person(7), 5)[-1]
+    assert world.one("SELECT summary FROM conversations") == NOTES
+    assert world.sql("SELECT model, failed FROM cost_records WHERE model = 'second' OR failed IS NOT NULL ORDER BY id") == [
+        ("first", "io"), ("second", None)]
+
+
 def under_a_budget(world, day):
     world.serve(chat={"compact": True, "history_messages": 8}, models=priced(world, **PRICES), budgets=[{"for": "all", "day": day}])
     world.model.on("You: echo:", world.model.plain(NOTES))
