@@ -9,6 +9,7 @@
 #include "core/chat/prompt.h"
 #include "core/chat/question.h"
 #include "core/chat/turn.h"
+#include "core/model/factor.h"
 #include "core/model/gate.h"
 #include "core/model/prices.h"
 #include "core/store/budget.h"
@@ -177,7 +178,7 @@ static int64_t longest_answer(const struct model *m, int64_t prompt)
 
 static int64_t estimate_of(struct turn *t, const struct model *m, struct str so_far)
 {
-    int64_t prompt = tokens_of_ask(question_draft(t, m, so_far));
+    int64_t prompt = factor_tokens(t->models, m, tokens_of_ask(question_draft(t, m, so_far)));
     return price_estimate(models_price(t->models, m), prompt, longest_answer(m, prompt));
 }
 
@@ -283,7 +284,8 @@ enum flow_rc budget_afford(struct turn *t, const struct model_ask *ask)
     if (!rows_of(t, &t->budget)) return FLOW_NEXT;
     for (size_t i = 0; i < route->n; i++) {
         const struct model *m = route->v[i];
-        int64_t cost = price_estimate(models_price(t->models, m), estimated, ask->max_tokens);
+        int64_t cost = price_estimate(models_price(t->models, m),
+                                      factor_tokens(t->models, m, estimated), ask->max_tokens);
         if (cost == COST_UNKNOWN) return FLOW_STOP;
         if (cost > amount) amount = cost;
     }

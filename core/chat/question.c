@@ -2,6 +2,7 @@
 #include "core/chat/question.h"
 #include "core/chat/prompt.h"
 #include "core/chat/turn.h"
+#include "core/model/factor.h"
 
 static struct context_read past_of(const struct turn *t)
 {
@@ -10,10 +11,14 @@ static struct context_read past_of(const struct turn *t)
     return past;
 }
 
+#define MARGIN 115 /* percent: a text may have more tokens than others of the same length */
+
 /* Up: what is counted for must fit. */
-static int64_t permille_of(const struct counted *c, const struct model *m)
+static int64_t permille_of(const struct turn *t, const struct model *m)
 {
-    return c->by == m ? (c->tokens * 1000 + c->estimated - 1) / c->estimated : 0;
+    const struct counted *c = &t->counted;
+    if (c->by == m) return (c->tokens * 1000 + c->estimated - 1) / c->estimated;
+    return factor_permille(t->models, m) * MARGIN / 100;
 }
 
 static struct model_ask *build(struct turn *t, const struct model *m, struct str so_far)
@@ -29,7 +34,7 @@ static struct model_ask *build(struct turn *t, const struct model *m, struct str
         .more = toolbox_messages(t, m),
         .n_more = t->toolbox.n,
         .tools_tokens = m->tools ? t->toolbox.tokens : 0,
-        .permille = permille_of(&t->counted, m),
+        .permille = permille_of(t, m),
         .shorter = t->shorter,
     };
     struct model_ask *ask = prompt_build(&t->arena, &t->chat->conf, m, &past, &question);

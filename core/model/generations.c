@@ -4,6 +4,7 @@
  * it.
  */
 #include "core/base/mem.h"
+#include "core/model/factor.h"
 #include "core/model/gate.h"
 #include "core/model/health.h"
 #include "core/model/hedge.h"
@@ -17,6 +18,7 @@
 void model_drop(struct models_common *common, struct model *m)
 {
     if (--m->n_generations > 0) return;
+    factor_forget(&common->factors, m);
     gate_forget(&common->gates, m);
     health_forget(common->health, m);
     prices_forget(common->prices, m);

@@ -13,6 +13,7 @@
 #define MODELS_MAX 64
 #define ROUTES_MAX 32
 
+struct factor;
 struct gate;
 struct health;
 struct hedges;
@@ -21,6 +22,7 @@ struct prices;
 /* What all generations share. */
 struct models_common {
     unsigned n_generations;
+    struct factor *factors;
     struct gate *gates;
     struct health *health;
     struct prices *prices;

@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/loop/flow.h"
+#include "core/model/factor.h"
 #include "core/model/gate.h"
 #include "core/model/health.h"
 #include "core/model/hedge.h"
@@ -25,13 +26,14 @@ struct routing {
     struct route_log *log;
     uint64_t began_ms, try_began_ms, longest_ms;
     struct gate_ticket ticket;
-    int64_t n_tokens;   /* of the question, counted */
-    struct err failure; /* of the last one asked */
-    size_t next;        /* of the route */
-    uint32_t probed_ms; /* how long another process' question to `next` is waited for */
-    bool resting;       /* who rests is asked, too: there is nobody else */
-    bool shortened;     /* the question is */
-    bool showing;       /* a piece is on its way to the asker, who may cancel */
+    const struct model_ask *ask; /* the last one; NULL = of two that were asked side by side */
+    int64_t n_tokens;            /* of the question, counted */
+    struct err failure;          /* of the last one asked */
+    size_t next;                 /* of the route */
+    uint32_t probed_ms;          /* how long another process' question to `next` is waited for */
+    bool resting;                /* who rests is asked, too: there is nobody else */
+    bool shortened;              /* the question is */
+    bool showing;                /* a piece is on its way to the asker, who may cancel */
 };
 
 static struct metric failovers[] = {
@@ -256,6 +258,7 @@ static bool may_hedge(const struct routing *r)
 
 static void ask_hedged(struct routing *r, const struct model *m)
 {
+    r->ask = NULL;
     const struct hedge_plan plan = { .route = r->route,
                                      .first = m,
                                      .next = &r->next,
@@ -266,6 +269,12 @@ static void ask_hedged(struct routing *r, const struct model *m)
                                      .began_ms = &r->try_began_ms,
                                      .log = r->log };
     hedge_ask(r->models, &plan, &r->flow.op, r->answer);
+}
+
+static void ask_alone(struct routing *r, const struct model *m, struct model_answer *into)
+{
+    r->ask = r->asker.ask(r->asker.ctx, m, so_far(r));
+    model_ask(r->models, m, &r->flow.op, r->ask, on_piece, r, into);
 }
 
 static enum flow_rc ask_start(struct flow *f)
@@ -280,8 +289,7 @@ static enum flow_rc ask_start(struct flow *f)
     if (may_hedge(r))
         ask_hedged(r, m);
     else
-        model_ask(r->models, m, &f->op, r->asker.ask(r->asker.ctx, m, so_far(r)), on_piece, r,
-                  into);
+        ask_alone(r, m, into);
     return FLOW_WAIT;
 }
 
@@ -312,6 +320,7 @@ static enum flow_rc ask_done(struct flow *f)
     struct routing *r = of_flow(f);
     struct err well = ERR_INIT;
     note_try(r, its_answer(r), &well);
+    if (r->ask) factor_learn(r->models, last_try(r)->model, r->ask, &last_try(r)->usage);
     return FLOW_STOP;
 }
 

@@ -35,12 +35,21 @@ def test_what_the_server_counts_is_what_fits(world, server, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_an_estimate_makes_too_long_is_asked_again_with_less(world, server, backend):
+    server.rate = 1.7
     alice, answers = talk(world, server, backend, 9)
     assert answers == ["ok"] * 9
     assert max(server.questions) > ROOM and not server.counts, "or the test above shows nothing"
     assert world.gateways[0].log().count("too long, asking again with less") >= 1
     why = say(world, alice, "/why")
     assert "too long for this model" in why and "its server counted" not in why
+
+
+def test_what_answers_tell_is_learned(world, server):
+    server.rate, server.telling = 1.7, True
+    _, answers = talk(world, server, "openai", 11)
+    assert answers == ["ok"] * 11
+    assert ROOM - 1.7 * (WORDS + 10) * 2 < max(server.questions) <= ROOM, "as much as fits, and nothing was refused"
+    assert "too long" not in world.gateways[0].log()
 
 
 def test_what_cannot_be_made_shorter_is_told(world, server):

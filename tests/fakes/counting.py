@@ -26,6 +26,7 @@ class FakeCounting(FakeServer):
         self.window, self.rate = window, rate
         self.counts, self.questions = [], []  # the tokens of each
         self.counting = True  # False: what counts is broken
+        self.telling = False  # an answer of chat completions says what the question had
         self.lists = False  # /tokenize lists the tokens only, as llama.cpp does
         add = self.app.router.add_post
         add("/v1/messages", self._answer(lambda: {"type": "message", "content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"}))
@@ -55,7 +56,8 @@ class FakeCounting(FakeServer):
             self.questions.append(n)
             if n > self.window:
                 return web.json_response({"error": {"type": "invalid_request_error", "message": "prompt is too long"}}, status=400)
-            return web.json_response(make())
+            told = {"usage": {"prompt_tokens": n, "completion_tokens": 1, "total_tokens": n + 1}} if self.telling else {}
+            return web.json_response({**make(), **told})
         return handle
 
     def _count(self, make):

@@ -177,6 +177,21 @@ void health_failed(struct models *models, const struct model *m, const struct er
 {
     (void)models, (void)m, (void)why;
 }
+void factor_learn(struct models *models, const struct model *m, const struct model_ask *ask,
+                  const struct model_usage *usage)
+{
+    (void)models, (void)m, (void)ask, (void)usage;
+}
+int64_t factor_permille(const struct models *models, const struct model *m)
+{
+    (void)models, (void)m;
+    return 1000;
+}
+int64_t factor_tokens(const struct models *models, const struct model *m, int64_t estimated)
+{
+    (void)models, (void)m;
+    return estimated;
+}
 size_t models_count(const struct models *m)
 {
     return m ? 1 : 0;

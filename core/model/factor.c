@@ -1,0 +1,72 @@
+/* factor: see factor.h. */
+#include "core/model/factor.h"
+#include "core/base/mem.h"
+#include "core/model/models.h"
+
+#define KNOWN      1000
+#define LEAST      500 /* beyond, it is a server that says anything, not a tokenizer */
+#define MOST       3000
+#define PART       8
+#define TOKENS_MIN 200 /* of less, what a chat template adds is too large a part */
+
+struct factor {
+    struct factor *next;
+    const struct model *model;
+    int64_t permille;
+};
+
+static struct factor *find(const struct models *models, const struct model *m)
+{
+    struct factor *f = models->common->factors;
+    while (f && f->model != m) f = f->next;
+    return f;
+}
+
+static bool says_something(const struct model_ask *ask, const struct model_usage *usage,
+                           int64_t estimated)
+{
+    for (size_t i = 0; i < ask->n_messages; i++)
+        if (ask->messages[i].n_pictures) return false;
+    return usage->known && usage->prompt_tokens > 0 && estimated >= TOKENS_MIN;
+}
+
+void factor_learn(struct models *models, const struct model *m, const struct model_ask *ask,
+                  const struct model_usage *usage)
+{
+    int64_t estimated = tokens_of_ask(ask);
+    if (!says_something(ask, usage, estimated)) return;
+    int64_t now =
+        usage->prompt_tokens < INT64_MAX / KNOWN ? usage->prompt_tokens * KNOWN / estimated : MOST;
+    now = now < LEAST ? LEAST : now > MOST ? MOST : now;
+    struct factor *f = find(models, m);
+    if (f) {
+        f->permille += (now - f->permille) / PART;
+        return;
+    }
+    f = mem_new(struct factor);
+    *f = (struct factor){ .next = models->common->factors, .model = m, .permille = now };
+    models->common->factors = f;
+}
+
+int64_t factor_permille(const struct models *models, const struct model *m)
+{
+    const struct factor *f = find(models, m);
+    return f ? f->permille : KNOWN;
+}
+
+int64_t factor_tokens(const struct models *models, const struct model *m, int64_t estimated)
+{
+    int64_t permille = factor_permille(models, m);
+    return permille > KNOWN ? (estimated * permille + KNOWN - 1) / KNOWN : estimated;
+}
+
+void factor_forget(struct factor **first, const struct model *m)
+{
+    for (struct factor **at = first; *at; at = &(*at)->next) {
+        struct factor *f = *at;
+        if (f->model != m) continue;
+        *at = f->next;
+        free(f);
+        return;
+    }
+}
