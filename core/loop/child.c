@@ -1,12 +1,20 @@
 /*
  * child - see child.h. The record lives until the process has ended and libuv has closed every
  * handle: child_close only makes it silent.
+ *
+ * We fork by ourselves, as uv_spawn lets nothing be done between fork and exec: limits that come a
+ * moment later do not bind what the program has started by then.
  */
 #include "core/loop/child.h"
 #include "core/base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NOTE_MAX     1000
@@ -27,7 +35,8 @@ struct lines {
 struct child {
     struct loop *loop;
     struct child_conf conf;
-    uv_process_t process;
+    uv_signal_t ending;     /* of any child: was it ours? */
+    char own_directory[32]; /* "" = the one of the configuration */
     uv_pipe_t pipes[N_PIPES];
     uv_timer_t timer;
     struct lines out, notes;
@@ -52,6 +61,7 @@ static void on_closed(uv_handle_t *h)
 {
     struct child *c = h->data;
     if (--c->n_open) return;
+    if (*c->own_directory) rmdir(c->own_directory); /* what it left in it is not ours to remove */
     buf_done(&c->out.held);
     buf_done(&c->notes.held);
     free(c);
@@ -74,7 +84,7 @@ static void child_end(struct child *c)
     uv_close((uv_handle_t *)&c->pipes[CHILD_OUT], on_closed);
     uv_close((uv_handle_t *)&c->pipes[CHILD_NOTES], on_closed);
     uv_close((uv_handle_t *)&c->timer, on_closed);
-    uv_close((uv_handle_t *)&c->process, on_closed);
+    uv_close((uv_handle_t *)&c->ending, on_closed);
     if (c->silent) return;
     c->silent = true;
     c->conf.on_exit(c->conf.ctx, c->status, c->signal);
@@ -85,12 +95,16 @@ static void on_drained(uv_timer_t *t)
     child_end(t->data);
 }
 
-static void on_exit_status(uv_process_t *p, int64_t status, int signal)
+static void on_ended(uv_signal_t *sig, int number)
 {
-    struct child *c = p->data;
+    struct child *c = sig->data;
+    int status = 0;
+    (void)number;
+    if (c->ended || waitpid(c->pid, &status, WNOHANG) == 0) return;
+    uv_signal_stop(sig);
     c->ended = true;
-    c->status = status;
-    c->signal = signal;
+    c->status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    c->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     bool read_all = !uv_is_active((uv_handle_t *)&c->pipes[CHILD_OUT]) &&
                     !uv_is_active((uv_handle_t *)&c->pipes[CHILD_NOTES]);
     if (c->silent || read_all)
@@ -248,38 +262,114 @@ static struct child *child_new(struct loop *loop, const struct child_conf *conf)
         c->pipes[i].data = c;
     }
     uv_timer_init(&loop->uv, &c->timer);
-    c->timer.data = c->process.data = c;
+    uv_signal_init(&loop->uv, &c->ending);
+    c->timer.data = c->ending.data = c;
     return c;
+}
+
+/* What the child's end of the pipes is, and where it says why it could not become the program. */
+struct ends {
+    int std[N_PIPES], tell;
+};
+
+/* Bounds that we have ourselves are not exceeded. */
+static void limit(int what, int64_t most)
+{
+    struct rlimit r;
+    if (most < 0 || getrlimit((__rlimit_resource_t)what, &r) != 0) return;
+    if ((rlim_t)most < r.rlim_max) r.rlim_max = (rlim_t)most;
+    r.rlim_cur = r.rlim_max;
+    setrlimit((__rlimit_resource_t)what, &r);
+}
+
+/* RLIMIT_DATA, not RLIMIT_AS: Node and Go reserve much more address space than they use. */
+static void set_limits(const struct child_limits *l)
+{
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_NOFILE, FILES_MAX);
+    limit(RLIMIT_DATA, l->memory ? l->memory : -1);
+    limit(RLIMIT_CPU, l->cpu_ms ? (l->cpu_ms + 999) / 1000 : -1);
+    limit(RLIMIT_NPROC, l->processes ? l->processes : -1);
+}
+
+/* Between fork and exec, where nothing but system calls is safe. */
+static _Noreturn void become(const struct child *c, const char *directory, char **env,
+                             struct ends *ends)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    for (int n = 1; n < NSIG; n++) signal(n, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid(); /* a group of its own, all of which can be ended */
+    /* Above those that are put in place now: one of ours may have been closed when we began. */
+    for (int i = 0; i < N_PIPES; i++) ends->std[i] = fcntl(ends->std[i], F_DUPFD_CLOEXEC, N_PIPES);
+    ends->tell = fcntl(ends->tell, F_DUPFD_CLOEXEC, N_PIPES);
+    for (int i = 0; i < N_PIPES; i++) dup2(ends->std[i], i);
+    bool well = close_range(N_PIPES, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0 &&
+                prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir(directory) == 0;
+    set_limits(&c->conf.limits);
+    if (well) execvpe(c->conf.argv[0], (char **)(uintptr_t)c->conf.argv, env);
+    int why = errno;
+    if (write(ends->tell, &why, sizeof(why)) < 0) _exit(126);
+    _exit(127);
+}
+
+/* Returns 0 when the program runs, else errno. */
+static int fork_exec(struct child *c, const char *directory, struct ends *ends, int heard)
+{
+    struct env env;
+    sigset_t all, before;
+    int why = 0;
+    env_make(&env, c->conf.env);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* none of our handlers runs in the child */
+    c->pid = fork();
+    if (c->pid == 0) become(c, directory, env.v, ends);
+    if (c->pid < 0) why = errno;
+    close(ends->tell);
+    if (c->pid > 0 && read(heard, &why, sizeof(why)) > 0) waitpid(c->pid, NULL, 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (why) c->pid = 0;
+    buf_done(&env.text);
+    return why;
+}
+
+/* Ours are opened in `c`. Returns 0, or libuv's negative error. */
+static int make_pipes(struct child *c, struct ends *ret, int *ret_heard)
+{
+    int fds[2], rc = 0;
+    for (int i = 0; i < N_PIPES && rc == 0; i++) {
+        bool in = i == CHILD_IN;
+        rc = uv_pipe(fds, in ? 0 : UV_NONBLOCK_PIPE, in ? UV_NONBLOCK_PIPE : 0);
+        if (rc != 0) break;
+        ret->std[i] = fds[in ? 0 : 1];
+        rc = uv_pipe_open(&c->pipes[i], fds[in ? 1 : 0]);
+        if (rc != 0) close(fds[in ? 1 : 0]);
+    }
+    if (rc == 0) rc = uv_pipe(fds, 0, 0);
+    if (rc != 0) return rc;
+    *ret_heard = fds[0];
+    ret->tell = fds[1];
+    return 0;
 }
 
 static int spawn(struct child *c)
 {
-    struct env env;
-    uv_stdio_container_t stdio[N_PIPES];
-    for (int i = 0; i < N_PIPES; i++) {
-        stdio[i].flags = UV_CREATE_PIPE | (i == CHILD_IN ? UV_READABLE_PIPE : UV_WRITABLE_PIPE);
-        stdio[i].data.stream = (uv_stream_t *)&c->pipes[i];
+    struct ends ends = { .std = { -1, -1, -1 }, .tell = -1 };
+    const char *directory = c->conf.directory;
+    int heard = -1, rc = 0;
+    if (!directory) {
+        snprintf(c->own_directory, sizeof(c->own_directory), "/tmp/parley.XXXXXX");
+        directory = mkdtemp(c->own_directory);
+        if (!directory) rc = -errno;
     }
-    env_make(&env, c->conf.env);
-    /* Detached: a session of its own, so that all of its group can be ended. */
-    const uv_process_options_t options = { .exit_cb = on_exit_status,
-                                           .file = c->conf.argv[0],
-                                           .args = (char **)(uintptr_t)c->conf.argv,
-                                           .env = env.v,
-                                           .flags = UV_PROCESS_DETACHED,
-                                           .stdio_count = N_PIPES,
-                                           .stdio = stdio };
-    int rc = uv_spawn(&c->loop->uv, &c->process, &options);
-    buf_done(&env.text);
+    if (rc == 0) rc = uv_signal_start(&c->ending, on_ended, SIGCHLD); /* not to miss it */
+    if (rc == 0) rc = make_pipes(c, &ends, &heard);
+    if (rc == 0) rc = -fork_exec(c, directory, &ends, heard);
+    if (heard >= 0) close(heard);
+    for (int i = 0; i < N_PIPES; i++)
+        if (ends.std[i] >= 0) close(ends.std[i]);
     return rc;
-}
-
-/* libuv runs nothing between fork and exec, so the limits come a moment later. */
-static void set_limits(int pid)
-{
-    const struct rlimit no_core = { 0, 0 }, files = { FILES_MAX, FILES_MAX };
-    prlimit(pid, RLIMIT_CORE, &no_core, NULL);
-    prlimit(pid, RLIMIT_NOFILE, &files, NULL);
 }
 
 enum err_kind child_open(struct loop *loop, const struct child_conf *conf, struct child **ret,
@@ -288,13 +378,12 @@ enum err_kind child_open(struct loop *loop, const struct child_conf *conf, struc
     struct child *c = child_new(loop, conf);
     int rc = spawn(c);
     c->conf.argv = c->conf.env = NULL;
+    c->conf.directory = NULL;
     if (rc != 0) {
         c->silent = true;
         child_end(c);
         return err_set(why, ERR_CONF, "%s: cannot be started: %s", conf->argv[0], uv_strerror(rc));
     }
-    c->pid = c->process.pid;
-    set_limits(c->pid);
     uv_read_start((uv_stream_t *)&c->pipes[CHILD_OUT], on_alloc, on_read);
     uv_read_start((uv_stream_t *)&c->pipes[CHILD_NOTES], on_alloc, on_read);
     *ret = c;

@@ -1,6 +1,8 @@
 /*
  * child - a program that we start and talk to in lines, over its standard input and output. It runs
- * without a shell, in a session of its own, with no more of our environment than it needs.
+ * without a shell, in a session of its own, with no more of our environment than it needs, none of
+ * our descriptors, no core dumps, no more rights than we have (set-user-ID programs give it none),
+ * and within limits.
  *
  * Time is libuv's, not the virtual clock's: another process knows nothing of that.
  */
@@ -10,6 +12,13 @@
 #include "core/loop/loop.h"
 
 struct child;
+/* For each of its processes; 0 = no more than we have ourselves. */
+struct child_limits {
+    int64_t memory; /* bytes of data: heap, stacks, what it maps and may write to */
+    int64_t cpu_ms; /* of computing, rounded up to a second, in its whole life; then it is killed */
+    int64_t
+        processes; /* and threads, all that our user has: also those that are not the program's */
+};
 struct child_conf {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH if it has no slash */
     /*
@@ -17,6 +26,8 @@ struct child_conf {
      * gets PATH, HOME and LANG. NULL = no more.
      */
     const char *const *env;
+    const char *directory; /* where it starts; NULL = an empty one, removed if it still is so */
+    struct child_limits limits;
     size_t line_max;   /* bytes of a line of its output; of a longer one the beginning comes */
     size_t unsent_max; /* bytes that wait until it reads them */
     uint32_t grace_ms; /* at the end: for each of input closed, SIGTERM; then SIGKILL */

@@ -173,7 +173,14 @@ enum err_kind server_wire(struct server *s, struct err *why)
         return ERR_NONE;
     }
     s->spawned_at_ms = clock_ms();
-    return wire_stdio_open(s->loop, s->argv, s->env, server_who(s), &user, &s->wire, why);
+    const struct wire_program program = {
+        .argv = s->argv,
+        .env = s->env,
+        .directory = *s->conf.directory ? s->conf.directory : NULL,
+        .limits = { s->conf.memory_max, s->conf.cpu_max_ms, s->conf.processes_max },
+        .log_name = server_who(s),
+    };
+    return wire_stdio_open(s->loop, &program, &user, &s->wire, why);
 }
 
 /* ---- who waits ---- */

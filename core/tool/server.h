@@ -15,11 +15,13 @@
 
 struct server_conf {
     const char *name;
-    const char *url;          /* "" = command */
-    struct conf_list command; /* program and arguments */
-    const char *token;        /* sent as a bearer token; "" = none */
-    struct conf_list headers; /* "Name: value" */
-    struct conf_list env;     /* "NAME=value", or "NAME" for what our environment says */
+    const char *url;                               /* "" = command */
+    struct conf_list command;                      /* program and arguments */
+    const char *token;                             /* sent as a bearer token; "" = none */
+    struct conf_list headers;                      /* "Name: value" */
+    const char *directory;                         /* where the program starts; "" = an empty one */
+    int64_t memory_max, cpu_max_ms, processes_max; /* of the program; 0 = none */
+    struct conf_list env; /* "NAME=value", or "NAME" for what our environment says */
     struct conf_list allow, approve, channels;
     int64_t timeout_ms, list_timeout_ms, result_max, tools_max;
     bool secure;               /* of the section: enable_mcp_security */

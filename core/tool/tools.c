@@ -49,6 +49,18 @@ static const struct conf_field server_fields[] = {
     { "env", CONF_LIST, offsetof(struct server_conf, env),
       .help = "What the program's environment has besides PATH, HOME and LANG: \"NAME=value\", or "
               "\"NAME\" to hand on ours (so for secrets)." },
+    { "directory", CONF_STR, offsetof(struct server_conf, directory),
+      .help = "Where the program starts; by default an empty directory of its own." },
+    { "memory_max", CONF_SIZE, offsetof(struct server_conf, memory_max), .def = "4096MB",
+      .max = INT64_C(1) << 50,
+      .help = "Data that each process of the program may have in memory; 0 = no bound." },
+    { "cpu_max", CONF_DURATION, offsetof(struct server_conf, cpu_max_ms), .def = "0s",
+      .max = INT64_C(86400000) * 365,
+      .help = "Time that each may compute before it is killed, and begun anew; 0 = no bound." },
+    { "processes_max", CONF_INT, offsetof(struct server_conf, processes_max), .def = "0",
+      .max = 1000000,
+      .help = "How many processes and threads our user may have, all others included, before the "
+              "program gets no more; 0 = no bound, and none for root." },
     { "token", CONF_SECRET, offsetof(struct server_conf, token),
       .help = "Sent to the url as a bearer token, as env:NAME or file:PATH." },
     { "headers", CONF_LIST, offsetof(struct server_conf, headers),

@@ -3,6 +3,7 @@
  * and output. It carries; what the messages mean is server.c's.
  */
 #pragma once
+#include "core/loop/child.h"
 #include "core/net/http_client.h"
 #include "core/tool/rpc.h"
 
@@ -92,7 +93,12 @@ struct wire *wire_http_open(struct loop *loop, struct http_client *http,
 struct wire *wire_sse_open(struct loop *loop, struct http_client *http,
                            const struct wire_http_conf *conf, const struct wire_user *user);
 
-/* argv, env as child_conf; borrowed for the call. log_name: for what it writes to standard error */
-enum err_kind wire_stdio_open(struct loop *loop, const char *const *argv, const char *const *env,
-                              const char *log_name, const struct wire_user *user, struct wire **ret,
-                              struct err *why);
+struct wire_program {
+    const char *const *argv, *const *env; /* these, and the next two, as in child_conf */
+    const char *directory;
+    struct child_limits limits;
+    const char *log_name; /* for what it writes to standard error */
+};
+/* program  borrowed for the call. ERR_CONF: it cannot be started. */
+enum err_kind wire_stdio_open(struct loop *loop, const struct wire_program *program,
+                              const struct wire_user *user, struct wire **ret, struct err *why);

@@ -4,7 +4,6 @@
  */
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "core/loop/child.h"
 #include "core/tool/pending.h"
 #include <stdio.h>
 
@@ -127,17 +126,18 @@ static void stdio_close(struct wire *base)
 
 static const struct wire_type stdio_type = { stdio_ask, stdio_end, stdio_close };
 
-enum err_kind wire_stdio_open(struct loop *loop, const char *const *argv, const char *const *env,
-                              const char *log_name, const struct wire_user *user, struct wire **ret,
-                              struct err *why)
+enum err_kind wire_stdio_open(struct loop *loop, const struct wire_program *program,
+                              const struct wire_user *user, struct wire **ret, struct err *why)
 {
     struct wire_stdio *w = mem_new(struct wire_stdio);
     *w = (struct wire_stdio){ .base = { .type = &stdio_type, .loop = loop, .user = *user } };
     pendings_init(&w->pendings, on_cancel, w);
-    snprintf(w->log_name, sizeof(w->log_name), "%s", log_name);
+    snprintf(w->log_name, sizeof(w->log_name), "%s", program->log_name);
     const struct child_conf conf = {
-        .argv = argv,
-        .env = env,
+        .argv = program->argv,
+        .env = program->env,
+        .directory = program->directory,
+        .limits = program->limits,
         .line_max = WIRE_MESSAGE_MAX,
         .unsent_max = UNSENT_MAX,
         .grace_ms = GRACE_MS,

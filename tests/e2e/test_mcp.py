@@ -125,6 +125,20 @@ def test_the_sdk_as_a_program(sdk_stdio):
     assert "the SDK's server begins" in sdk_stdio.log, "standard error goes to the debug log"
 
 
+def test_the_sdk_within_limits(tmp_path):
+    """Node reserves much, and uses less."""
+    command = ["node", str(FAKES / "mcp_sdk.mjs"), str(MODULES), "stdio"]
+    bench = Bench(tmp_path, {"name": "sdk", "command": command, "memory_max": "512MB", "cpu_max": "60s", "processes_max": 4000})
+    assert bench.call("sdk__add", {"a": 1, "b": 41}) == (True, "42")
+
+
+def test_the_sdk_where_it_is_told(tmp_path):
+    """A relative path is found from there, and nowhere else."""
+    server = {"name": "sdk", "command": ["node", "mcp_sdk.mjs", str(MODULES), "stdio"]}
+    assert Bench(tmp_path, {**server, "directory": str(FAKES)}).call("sdk__add", {"a": 1, "b": 41}) == (True, "42")
+    assert not Bench(tmp_path, server).call("sdk__add", {"a": 1, "b": 41})[0]
+
+
 # --- an independent mock -------------------------------------------------------------------------------------------
 
 def test_aimock(tmp_path):

@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define LINE_MAX_BYTES 64
 #define UNSENT_MAX     (256 * 1024)
@@ -18,6 +20,8 @@ static int64_t end_status;
 static int end_signal;
 static bool close_at_line;
 static uint32_t grace_ms = 100;
+static struct child_limits limits;
+static const char *directory;
 
 static void on_line(void *ctx, struct str line, bool cut)
 {
@@ -45,6 +49,8 @@ static enum err_kind try_open(const char *const *argv, const char *const *env, s
 {
     const struct child_conf conf = { .argv = argv,
                                      .env = env,
+                                     .directory = directory,
+                                     .limits = limits,
                                      .line_max = LINE_MAX_BYTES,
                                      .unsent_max = UNSENT_MAX,
                                      .grace_ms = grace_ms,
@@ -147,6 +153,81 @@ Test(child, gets_little_of_our_environment)
     size_t n = 0;
     while (got.n) n += str_cut(&got, '|').n > 0;
     cr_expect_leq(n, 5u, "%s", lines.p);
+}
+
+/* What it has from its first instruction on, and what all that it starts has, too. */
+Test(child, is_held_within_limits)
+{
+    limits = (struct child_limits){ .memory = 256 << 20, .cpu_ms = 2500, .processes = 4000 };
+    sh("for i in c n d t p; do ulimit -H$i; done; grep NoNewPrivs /proc/self/status");
+    UNTIL(n_ends);
+    cr_expect_str_eq(lines.p, "0|1024|262144|3|4000|NoNewPrivs:\t1|");
+}
+
+Test(child, has_no_limits_but_those_that_are_given)
+{
+    struct rlimit had;
+    char text[32];
+    getrlimit(RLIMIT_DATA, &had);
+    snprintf(text, sizeof(text), had.rlim_max == RLIM_INFINITY ? "unlimited|" : "%llu|",
+             (unsigned long long)had.rlim_max / 1024);
+    sh("ulimit -Hd");
+    UNTIL(n_ends);
+    cr_expect_str_eq(lines.p, text);
+}
+
+Test(child, is_ended_when_it_computes_too_much)
+{
+    limits.cpu_ms = 1000;
+    sh("(while :; do :; done) & wait $!; echo $?");
+    UNTIL(n_ends);
+    cr_expect_str_eq(lines.p, "137|", "also what it started: by SIGKILL");
+}
+
+Test(child, gets_no_more_memory_than_it_may)
+{
+    limits.memory = 64 << 20;
+    sh("head -c 200m /dev/zero | tail -c 200m | wc -c");
+    UNTIL(n_ends);
+    cr_expect_str_eq(lines.p, "0|", "tail keeps all of it");
+    cr_expect(strstr(notes.p, "memory exhausted"), "%s", notes.p);
+}
+
+Test(child, has_none_of_our_descriptors)
+{
+    cr_assert_geq(dup(STDIN_FILENO), 0);
+    cr_assert_geq(dup2(STDIN_FILENO, 700), 0);
+    sh("cd /proc/self/fd; echo [0-9]*");
+    UNTIL(n_ends);
+    cr_expect(str_starts(buf_str(&lines), STR("0 1 2|")) ||
+                  str_starts(buf_str(&lines), STR("0 1 2 3|")),
+              "%s", lines.p); /* 3 is where the shell reads the folder */
+}
+
+Test(child, starts_in_an_empty_directory)
+{
+    char path[64];
+    sh("pwd; ls -A | wc -l; stat -c %a .");
+    UNTIL(n_ends);
+    struct str rest = buf_str(&lines), at = str_cut(&rest, '|');
+    cr_expect(str_starts(at, STR("/tmp/parley.")), "%s", lines.p);
+    cr_expect(str_eq(rest, STR("0|700|")), "%s", lines.p);
+    snprintf(path, sizeof(path), "%.*s", STR_ARG(at));
+    UNTIL(access(path, F_OK) != 0);
+    cr_expect_neq(access(path, F_OK), 0, "it is removed");
+}
+
+Test(child, starts_where_it_is_told)
+{
+    struct err why = ERR_INIT;
+    const char *const argv[] = { "pwd", NULL };
+    directory = "/usr/bin";
+    sh("pwd");
+    UNTIL(n_ends);
+    cr_expect_str_eq(lines.p, "/usr/bin|");
+    directory = "/no/such/place";
+    cr_expect_eq(try_open(argv, NULL, &why), ERR_CONF);
+    cr_expect_eq(access("/usr/bin", F_OK), 0, "which is not ours");
 }
 
 Test(child, no_such_program)
