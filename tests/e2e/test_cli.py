@@ -336,7 +336,9 @@ def test_help():
     assert re.search(r"^  keys +list, .*create", said("help"), re.M)
     assert said("keys", "--help") == said("help", "keys") and "keys revoke" in said("keys", "--help")
     here, there = (set(re.findall(r"^  (\w+) ", part, re.M)) for part in said("help").split("The admin API"))
-    assert here & there == {"openapi"}  # no command means two things
+    assert here & there == {"openapi", "tools"}
+    ours, theirs = (set(re.findall(r"[a-z]+", re.search(r"^  tools +(.*)", part, re.M).group(1).split(":")[0])) for part in said("help").split("The admin API"))
+    assert not ours & theirs  # no command means two things
     create = said("keys", "create", "--help")
     assert create.startswith("usage: parley keys create NAME ROLE [--permissions TEXT,...]")
     assert "ROLE admin|manager|user|service" in create and "--limit" not in create
