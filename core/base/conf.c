@@ -5,6 +5,7 @@
 #include "core/base/conf.h"
 
 #include "core/base/arena.h"
+#include "core/base/conf_object.h"
 #include "core/base/conf_value.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -310,9 +311,19 @@ static enum err_kind value_of_text(const struct reader *r, const struct conf_fie
     }
 }
 
+static enum err_kind object_of_setting(const struct reader *r, const config_setting_t *s,
+                                       union conf_any *ret)
+{
+    _cleanup_(buf_done) struct buf json = BUF_INIT(CONF_OBJECT_MAX);
+    if (conf_object_write(s, &json, r->why)) return ERR_CONF;
+    ret->s = arena_cstr(r->doc->to, buf_str(&json));
+    return ERR_NONE;
+}
+
 static enum err_kind value_of_setting(const struct reader *r, const struct conf_field *f,
                                       const config_setting_t *s, union conf_any *ret)
 {
+    if (f->type == CONF_OBJECT) return object_of_setting(r, s, ret);
     if (f->type == CONF_LIST && list_of_setting(r->doc, s, &ret->list)) return ERR_NONE;
     if (plain_of_setting(f, s, ret)) return conf_value_check(f, ret, r->why);
     if (!is_string(s)) return conf_value_refuse(f, STR_NONE, r->why);
@@ -336,7 +347,7 @@ static void value_of_default(struct conf_doc *doc, const struct conf_field *f, u
 {
     const char *def = f->def ? f->def : "";
 
-    if (f->type == CONF_STR)
+    if (f->type == CONF_STR || f->type == CONF_OBJECT)
         ret->s = def;
     else if (f->type == CONF_SECRET)
         resolve_secret(doc, def, &ret->s, NULL); /* nobody asked for it: may be absent */
@@ -358,6 +369,7 @@ static void store(const struct conf_field *f, void *into, const union conf_any *
     case CONF_DURATION:
     case CONF_SIZE: *(int64_t *)at = v->i; break;
     case CONF_STR:
+    case CONF_OBJECT:
     case CONF_SECRET: *(const char **)at = v->s; break;
     case CONF_LIST: *(struct conf_list *)at = v->list; break;
     }
@@ -383,6 +395,7 @@ static bool same_value(const struct conf_field *f, const void *a, const void *b)
     case CONF_DURATION:
     case CONF_SIZE: return *(const int64_t *)x == *(const int64_t *)y;
     case CONF_STR:
+    case CONF_OBJECT:
     case CONF_SECRET: return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
     case CONF_LIST: return same_list(x, y);
     }
@@ -618,6 +631,7 @@ static size_t size_of(enum conf_type type)
     case CONF_DURATION:
     case CONF_SIZE: return sizeof(int64_t);
     case CONF_STR:
+    case CONF_OBJECT:
     case CONF_SECRET: return sizeof(const char *);
     case CONF_LIST: return sizeof(struct conf_list);
     }

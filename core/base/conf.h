@@ -23,6 +23,7 @@ enum conf_type {
     CONF_SIZE,     /* int64_t bytes; "64KB", "1MB" (powers of 1024), or an integer; min..max */
     CONF_ENUM,     /* int; index into `words` */
     CONF_LIST,     /* struct conf_list; strings */
+    CONF_OBJECT,   /* const char *; JSON without white space, "" by default; see conf_object.h */
 };
 
 struct conf_list {
@@ -62,7 +63,7 @@ enum err_kind conf_open_text(struct str text, const char *name, struct conf_doc 
 /*
  * The same from JSON, the value of one top-level key: an object for a group, an array of objects
  * for a list. Messages name the n-th entry of a list as "NAME:n: ". ERR_CONF also for what a
- * configuration has no word for: null, nested lists, keys of other characters.
+ * configuration has no word for: null, keys of other characters.
  */
 enum err_kind conf_open_json(struct json *value, const char *key, const char *name,
                              struct conf_doc **ret, struct err *why);

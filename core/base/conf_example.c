@@ -90,6 +90,7 @@ static void add_value(struct buf *to, const struct style *style, const struct co
     case CONF_SIZE: add_quoted(to, f->def ? def : STR("0")); break;
     case CONF_ENUM: add_quoted(to, f->def ? def : str_of(f->words[0])); break;
     case CONF_LIST: add_list(to, def); break;
+    case CONF_OBJECT: buf_add_cstr(to, "{ }"); break;
     case CONF_SECRET:
         if (!f->def) {
             add_variable(to, style, f->key);

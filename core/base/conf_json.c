@@ -57,16 +57,20 @@ static bool put_scalar(struct buf *to, struct json *v)
     return true;
 }
 
+static enum err_kind put_value(struct buf *to, struct json *v, struct err *why);
+
 /* Anything in a list goes through: that it must be strings, the tables know. */
-static bool put_list(struct buf *to, struct json *v)
+static enum err_kind put_list(struct buf *to, struct json *v, struct err *why)
 {
+    enum err_kind kind = ERR_NONE;
+
     buf_add_cstr(to, "(");
-    for (size_t i = 0; i < json_length(v); i++) {
+    for (size_t i = 0; i < json_length(v) && kind == ERR_NONE; i++) {
         if (i) buf_add_cstr(to, ", ");
-        if (!put_scalar(to, json_at(v, i))) return false;
+        kind = put_value(to, json_at(v, i), why);
     }
     buf_add_cstr(to, ")");
-    return true;
+    return kind;
 }
 
 static enum err_kind put_group(struct buf *to, struct json *group, struct err *why)
@@ -77,12 +81,18 @@ static enum err_kind put_group(struct buf *to, struct json *group, struct err *w
     while (json_next(group, &m)) {
         if (!is_name(m.key)) return err_set(why, ERR_CONF, "a key that no setting has");
         buf_addf(to, "%.*s = ", STR_ARG(m.key));
-        if (json_is_array(m.value) ? !put_list(to, m.value) : !put_scalar(to, m.value))
-            return err_set(why, ERR_CONF, "%.*s: no setting has such a value", STR_ARG(m.key));
+        if (put_value(to, m.value, why)) return err_add(why, "%.*s: ", STR_ARG(m.key));
         buf_add_cstr(to, "; ");
     }
     buf_add_cstr(to, "}");
     return ERR_NONE;
+}
+
+static enum err_kind put_value(struct buf *to, struct json *v, struct err *why)
+{
+    if (json_is_object(v)) return put_group(to, v, why);
+    if (json_is_array(v)) return put_list(to, v, why);
+    return put_scalar(to, v) ? ERR_NONE : err_set(why, ERR_CONF, "no setting has such a value");
 }
 
 /* One entry a line: that is the number in messages. */

@@ -81,6 +81,7 @@ static bool parse(const struct conf_field *f, struct str text, union conf_any *r
     case CONF_ENUM: return parse_word(f, text, &ret->word);
     case CONF_STR:
     case CONF_SECRET:
+    case CONF_OBJECT:
     case CONF_LIST: break;
     }
     return false;

@@ -16,8 +16,8 @@ union conf_any {
 };
 
 /*
- * Parse what is written in quotes, or stands in a table as default. Not for CONF_STR, CONF_SECRET
- * and CONF_LIST. ERR_CONF: "must be ...", which goes behind the place and the key.
+ * Parse what is written in quotes, or stands in a table as default. Not for CONF_STR, CONF_SECRET,
+ * CONF_LIST and CONF_OBJECT. ERR_CONF: "must be ...", which goes behind the place and the key.
  */
 enum err_kind conf_value_parse(const struct conf_field *f, struct str text, union conf_any *ret,
                                struct err *why);

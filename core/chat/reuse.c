@@ -55,6 +55,7 @@ static void put_field(struct buf *to, const struct model *m, const struct conf_f
     switch (f->type) {
     case CONF_SECRET: return;
     case CONF_LIST: put_list(to, f->key, at); return;
+    case CONF_OBJECT:
     case CONF_STR: put(to, f->key, str_of(*(const char *const *)at)); return;
     case CONF_BOOL: snprintf(number, sizeof number, "%d", *(const bool *)at); break;
     case CONF_ENUM: snprintf(number, sizeof number, "%d", *(const int *)at); break;

@@ -9,6 +9,7 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
+#include "core/model/extra.h"
 #include "core/model/kept.h"
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
@@ -253,6 +254,7 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     put_messages(&o, ask, arena);
     put_tools(&o, ask);
     put_options(&o, m, ask);
+    extra_put(&o, base, NULL, arena);
     json_close(&o, '}');
     return post(m, "/messages", m->stream, &body, arena, rq, why);
 }

@@ -6,6 +6,7 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
+#include "core/model/extra.h"
 #include "core/model/halves.h"
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
@@ -181,6 +182,7 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     put_messages(&o, ask, arena);
     remote_put_tools(&o, ask);
     put_options(&o, m, ask);
+    extra_put(&o, base, NULL, arena);
     json_close(&o, '}');
     return remote_post(base, "/chat", headers, sizeof(headers) / sizeof(*headers), &body, arena, rq,
                        why);

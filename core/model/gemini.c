@@ -9,6 +9,7 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
+#include "core/model/extra.h"
 #include "core/model/kept.h"
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
@@ -241,10 +242,13 @@ static void put_thinking(struct json_out *o, const struct gemini *m)
     json_close(o, '}');
 }
 
-static void put_options(struct json_out *o, const struct gemini *m, const struct model_ask *ask)
+static void put_options(struct json_out *o, const struct gemini *m, const struct model_ask *ask,
+                        struct arena *arena)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
-    if (max <= 0 && m->temperature < 0 && m->thinking == THINKING_DEFAULT) return;
+    if (max <= 0 && m->temperature < 0 && m->thinking == THINKING_DEFAULT &&
+        !extra_has(&m->remote.base, "generationConfig"))
+        return;
     json_key(o, "generationConfig");
     json_open(o, '{');
     if (max > 0) json_field_i64(o, "maxOutputTokens", max);
@@ -253,6 +257,7 @@ static void put_options(struct json_out *o, const struct gemini *m, const struct
         json_put_f64(o, m->temperature);
     }
     if (m->thinking != THINKING_DEFAULT) put_thinking(o, m);
+    extra_put(o, &m->remote.base, "generationConfig", arena);
     json_close(o, '}');
 }
 
@@ -317,7 +322,8 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     json_open(&o, '{');
     put_contents(&o, m, &before, arena);
     put_tools(&o, ask);
-    put_options(&o, m, ask);
+    put_options(&o, m, ask, arena);
+    extra_put(&o, base, NULL, arena);
     if (token.n) json_field_str(&o, "continuationToken", token);
     json_close(&o, '}');
     return post(m, verb, m->stream, &body, arena, rq, why);
@@ -575,6 +581,7 @@ const struct model_type model_gemini = {
     .fields = fields,
     .size = sizeof(struct gemini),
     .check = remote_check,
+    .extra_group = "generationConfig",
     .encode = encode,
     .decoder_new = decoder_new,
     .decode = decode,

@@ -124,8 +124,10 @@ struct model_type {
     enum err_kind (*count_encode)(const struct model *m, const struct model_ask *ask,
                                   struct arena *arena, struct http_request *rq, struct err *why);
     bool (*count_read)(struct json *doc, int64_t *ret);
-    bool is_local; /* it costs nothing unless somebody says so */
-    bool pauses;   /* MODEL_PAUSE */
+    const char
+        *extra_group; /* a member that is written by us and by `extra` together; NULL = none */
+    bool is_local;    /* it costs nothing unless somebody says so */
+    bool pauses;      /* MODEL_PAUSE */
     /* Instead of all of the above but check: an answer made in the process, written in pieces by
      * ask.c (demo). */
     void (*local)(const struct model *m, const struct model_ask *ask, struct buf *ret);

@@ -8,6 +8,7 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
+#include "core/model/extra.h"
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
 #include "core/model/types.h"
@@ -165,7 +166,8 @@ static void put_keep_alive(struct json_out *o, const struct ollama *m)
         json_put_str(o, str_of(m->keep_alive));
 }
 
-static void put_options(struct json_out *o, const struct ollama *m, const struct model_ask *ask)
+static void put_options(struct json_out *o, const struct ollama *m, const struct model_ask *ask,
+                        struct arena *arena)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
     json_key(o, "options");
@@ -176,6 +178,7 @@ static void put_options(struct json_out *o, const struct ollama *m, const struct
         json_key(o, "temperature");
         json_put_f64(o, m->temperature);
     }
+    extra_put(o, &m->remote.base, "options", arena);
     json_close(o, '}');
     put_keep_alive(o, m);
     if (m->think == THINK_OFF || m->think == THINK_ON)
@@ -204,7 +207,8 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     json_field_str(&o, "model", str_of(model_id(base)));
     put_messages(&o, ask, arena);
     remote_put_tools(&o, ask);
-    put_options(&o, of(base), ask);
+    put_options(&o, of(base), ask, arena);
+    extra_put(&o, base, NULL, arena);
     json_close(&o, '}');
     return post(base, "/api/chat", &body, arena, rq, why);
 }
@@ -348,6 +352,7 @@ const struct model_type model_ollama = {
     .fields = fields,
     .is_local = true,
     .size = sizeof(struct ollama),
+    .extra_group = "options",
     .check = check,
     .encode = encode,
     .decoder_new = decoder_new,

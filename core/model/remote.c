@@ -1,5 +1,6 @@
 /* remote: see remote.h. */
 #include "core/model/remote.h"
+#include "core/model/extra.h"
 
 enum err_kind remote_check(const struct model *m, const char **ret_key, struct err *why)
 {
@@ -12,7 +13,8 @@ enum err_kind remote_check(const struct model *m, const char **ret_key, struct e
     for (size_t i = 0; i < r->headers.n; i++)
         if (!strchr(r->headers.v[i], ':'))
             return err_set(why, ERR_CONF, "each must be \"Name: value\"");
-    return ERR_NONE;
+    *ret_key = "extra";
+    return extra_check(m, why);
 }
 
 static void put_headers(const struct remote *r, const struct http_header *own, size_t n_own,

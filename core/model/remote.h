@@ -14,6 +14,7 @@ struct remote {
     const char *base_url;
     const char *api_key;      /* "" = none is sent */
     struct conf_list headers; /* "Name: value" */
+    const char *extra;        /* JSON object, "" = none; see extra.h */
 };
 
 /* The lines of a backend's field table; `owner` has a member `remote`. */
@@ -22,9 +23,12 @@ struct remote {
       .help = (url_help) },                                                        \
         { "api_key", CONF_SECRET, offsetof(struct owner, remote.api_key),          \
           .help = "The key, as env:NAME or file:PATH. Without it none is sent." }, \
+        { "headers", CONF_LIST, offsetof(struct owner, remote.headers),            \
+          .help = "More headers, each as \"Name: value\"." },                      \
     {                                                                              \
-        "headers", CONF_LIST, offsetof(struct owner, remote.headers),              \
-            .help = "More headers, each as \"Name: value\"."                       \
+        "extra", CONF_OBJECT, offsetof(struct owner, remote.extra),                \
+            .help = "More members of each request, as a group or as JSON in "      \
+                    "quotes: what the server knows and there is no key for."       \
     }
 
 static inline const struct remote *remote_of(const struct model *m)

@@ -8,6 +8,7 @@
  */
 #include "core/base/mem.h"
 #include "core/model/calls.h"
+#include "core/model/extra.h"
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
 #include "core/model/types.h"
@@ -204,6 +205,7 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     put_input(&o, ask, arena);
     put_tools(&o, ask);
     put_options(&o, m, ask);
+    extra_put(&o, base, NULL, arena);
     json_close(&o, '}');
     return post(m, "/responses", m->stream, &body, arena, rq, why);
 }

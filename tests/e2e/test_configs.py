@@ -84,6 +84,15 @@ def test_an_answer_under_way_is_finished_by_the_model_that_began_it(world, gatew
     assert say(world, alice, "more") == "echo: more"
     assert other.asks[-1].body["temperature"] == 0.5
 
+def test_more_members_of_a_request_may_be_nested(world, gateway, admin, other):
+    extra = {"provider": {"order": ["a", "b"]}, "plugins": [{"id": "web"}]}
+    put(admin, "models", [model(other, "test", extra=extra)])
+    until([gateway], "models", 1)
+    assert say(world, world.bot.person(7), "hello") == "echo: hello"
+    assert {key: other.asks[-1].body[key] for key in extra} == extra
+    assert "may not set" in admin.refused(422, "POST", "/configs", {"type": "models", "content": [
+        model(other, "test", extra={"messages": []})]})["detail"]
+
 
 def test_roll_back_and_back_to_the_file(world, gateway, admin, other):
     alice = world.bot.person(7)

@@ -326,3 +326,27 @@ def test_bad_routes_are_named(world, both, routes, complaint):
     gateway = world.gateway(None, **dict(both(), routes=routes))
     done = gateway.run("check")
     assert done.returncode != 0 and complaint in done.stdout + done.stderr
+
+
+def test_more_members_of_a_request(world, both):
+    settings = both()
+    settings["models"][1]["extra"] = {"top_k": 40, "provider": {"order": ["a", "b"], "zdr": True}, "service_tier": "flex"}
+    settings["models"][0]["extra"] = json.dumps({"logit_bias": {"50256": -100}, "seed": None, "user": "a \"b\" \u00f6"})
+    world.first(world.model.broken(503))
+    world.serve(**settings)
+    assert say(world, world.bot.person(7), "hello") == "second: hello"
+    first, second = (ask.body for ask in world.model.asks)
+    assert first["logit_bias"] == {"50256": -100} and first["user"] == "a \"b\" \u00f6" and first["seed"] is None
+    assert second["top_k"] == 40 and second["provider"] == {"order": ["a", "b"], "zdr": True} and second["service_tier"] == "flex"
+    assert second["model"] == "real-second" and second["stream"] is True and "logit_bias" not in second
+
+
+@pytest.mark.parametrize("extra, complaint", [({"model": "other"}, 'extra may not set "model": Parley does'),
+                                              ({"max_completion_tokens": 1}, 'extra may not set "max_completion_tokens"'),
+                                              ("{", "models.extra: must be a JSON object: "), (7, "models.extra: must be a group")])
+def test_bad_members_are_named_with_their_line(world, both, extra, complaint):
+    settings = both()
+    settings["models"][0]["extra"] = extra
+    gateway = world.gateway(None, **settings)
+    done = gateway.run("check")
+    assert done.returncode != 0 and re.search(r"\.conf:\d+: " + re.escape(complaint), done.stdout + done.stderr), done

@@ -2,6 +2,7 @@
 #include "core/base/conf.h"
 #include "core/base/json.h"
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct thing {
@@ -10,6 +11,7 @@ struct thing {
     double f;
     bool on;
     struct conf_list words;
+    const char *more;
 };
 #define FIELD(m) .key = #m, .offset = offsetof(struct thing, m)
 static const struct conf_field fields[] = {
@@ -20,6 +22,7 @@ static const struct conf_field fields[] = {
     { FIELD(f), .type = CONF_FLOAT },
     { FIELD(on), .type = CONF_BOOL },
     { FIELD(words), .type = CONF_LIST },
+    { FIELD(more), .type = CONF_OBJECT },
     CONF_END,
 };
 
@@ -61,7 +64,35 @@ Test(conf_json, is_read_like_the_file)
     cr_expect_eq(t.n, 7);
     cr_expect_eq(t.wait_ms, 3000);
     cr_expect_eq(t.f, 2);
+    cr_expect_str_eq(t.more, "");
     conf_close(doc);
+}
+
+/* As a group of the file, as JSON, and as JSON in quotes: what comes out is the same. */
+Test(conf_json, objects_are_json_however_they_are_written)
+{
+    static const char want[] =
+        "{\"a\":[{\"b\":true},[1,\"x\\\"\"],[]],\"n\":-123456789012,\"f\":0.5,\"o\":{}}";
+    static const char file[] =
+        "things = ( { more = { a = ( { b = true; }, ( 1, \"x\\\"\" ), ( ) ); n = -123456789012; "
+        "f = 0.5; o = { }; }; } );";
+    char text[400];
+    struct conf_doc *docs[3];
+    struct thing t;
+    struct err why = ERR_INIT;
+    _cleanup_(buf_done) struct buf quoted = BUF_INIT(400);
+    struct json_out o = JSON_OUT(&quoted);
+    json_put_str(&o, str_of(want));
+    cr_assert_eq(conf_open_text(str_of(file), "f", &docs[0], &why), ERR_NONE, "%s", why.msg);
+    snprintf(text, sizeof text, "[{\"more\":%s}]", want);
+    cr_assert_eq(open_json(text, &docs[1], &why), ERR_NONE, "%s", why.msg);
+    snprintf(text, sizeof text, "[{\"more\":%s}]", quoted.p);
+    cr_assert_eq(open_json(text, &docs[2], &why), ERR_NONE, "%s", why.msg);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(read_at(docs[i], 0, &t, &why), ERR_NONE, "%zu: %s", i, why.msg);
+        cr_expect_str_eq(t.more, want, "%zu: %s", i, t.more);
+        conf_close(docs[i]);
+    }
 }
 
 static const struct {
@@ -72,9 +103,19 @@ static const struct {
     { "[{\"n\":\"many\"}]", "things:1: things.n: must be a whole number" },
     { "[{\"n\":-1}]", "things:1: things.n: -1 is out of bounds (0 to 1000000000000)" },
     { "[{\"n\":null}]", "things:1: n: no setting has such a value" },
-    { "[{\"n\":{\"a\":1}}]", "things:1: n: no setting has such a value" },
-    { "[{\"words\":[[\"a\"]]}]", "things:1: words: no setting has such a value" },
+    { "[{\"n\":{\"a\":1}}]", "things:1: things.n: must be a whole number" },
+    { "[{\"n\":{\"a\":null}}]", "things:1: n: a: no setting has such a value" },
+    { "[{\"n\":{\"a b\":1}}]", "things:1: n: a key that no setting has" },
+    { "[{\"words\":[[\"a\"]]}]",
+      "things:1: things.words: must be a list of strings: [ \"a\", \"b\" ]" },
     { "[{\"words\":[1]}]", "things:1: things.words: must be a list of strings: [ \"a\", \"b\" ]" },
+    { "[{\"more\":7}]",
+      "things:1: things.more: must be a group { ... }, or a JSON object in quotes" },
+    { "[{\"more\":[1]}]",
+      "things:1: things.more: must be a group { ... }, or a JSON object in quotes" },
+    { "[{\"more\":\"[1]\"}]", "things:1: things.more: must be a JSON object" },
+    { "[{\"more\":{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}}]",
+      "things:1: things.more: is nested too deeply" },
     { "[{\"name\":\"a\\u0000b\"}]", "things:1: name: no setting has such a value" },
     { "[{\"a b = 1; c\":1}]", "things:1: a key that no setting has" },
     { "[{\"@include\":\"x\"}]", "things:1: a key that no setting has" },

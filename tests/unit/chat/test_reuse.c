@@ -66,6 +66,10 @@ static void temperature(struct question *q)
 {
     q->model.temperature = 0.6;
 }
+static void extra(struct question *q)
+{
+    q->model.remote.extra = "{\"top_k\":1}";
+}
 static void max_tokens(struct question *q)
 {
     q->model.remote.base.max_tokens = 101;
@@ -166,6 +170,7 @@ static const struct {
     { "backend", backend },
     { "base_url", base_url },
     { "temperature", temperature },
+    { "extra", extra },
     { "max_tokens", max_tokens },
     { "max_tokens of the question", max_tokens_asked },
     { "headers", headers },

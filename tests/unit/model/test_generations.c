@@ -243,6 +243,12 @@ Test(generations, the_same_settings_are_the_same_model)
     renew(conf_text("temperature = 0.5;", ", { name = \"n\"; type = \"demo\"; }"));
     cr_expect_neq(models_find(models, STR("m")), m);
     cr_expect_eq(models_find(models, STR("n")), n);
+    renew(conf_text("temperature = 0.5; extra = { top_k = 1; };", ""));
+    m = models_find(models, STR("m"));
+    renew(conf_text("temperature = 0.5; extra = \"{ \\\"top_k\\\": 1 }\";", ""));
+    cr_expect_eq(models_find(models, STR("m")), m, "the same, otherwise written");
+    renew(conf_text("temperature = 0.5; extra = { top_k = 2; };", ""));
+    cr_expect_neq(models_find(models, STR("m")), m);
 }
 
 static void fail_often(void)
