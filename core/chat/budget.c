@@ -176,10 +176,16 @@ static int64_t longest_answer(const struct model *m, int64_t prompt)
     return m->context_tokens > prompt ? m->context_tokens - prompt : 0;
 }
 
+static int64_t cost_at_most(const struct turn *t, const struct model *m, int64_t prompt,
+                            int64_t answer)
+{
+    return price_estimate(models_price(t->models, m), prompt, answer, model_writes_cache(m));
+}
+
 static int64_t estimate_of(struct turn *t, const struct model *m, struct str so_far)
 {
     int64_t prompt = factor_tokens(t->models, m, tokens_of_ask(question_draft(t, m, so_far)));
-    return price_estimate(models_price(t->models, m), prompt, longest_answer(m, prompt));
+    return cost_at_most(t, m, prompt, longest_answer(m, prompt));
 }
 
 /* The dearest model of the route decides. NULL: all have a price. */
@@ -284,8 +290,7 @@ enum flow_rc budget_afford(struct turn *t, const struct model_ask *ask)
     if (!rows_of(t, &t->budget)) return FLOW_NEXT;
     for (size_t i = 0; i < route->n; i++) {
         const struct model *m = route->v[i];
-        int64_t cost = price_estimate(models_price(t->models, m),
-                                      factor_tokens(t->models, m, estimated), ask->max_tokens);
+        int64_t cost = cost_at_most(t, m, factor_tokens(t->models, m, estimated), ask->max_tokens);
         if (cost == COST_UNKNOWN) return FLOW_STOP;
         if (cost > amount) amount = cost;
     }

@@ -216,6 +216,12 @@ static void put_type(struct json_out *o, const char *key, const char *type)
     json_close(o, '}');
 }
 
+/* Never unless it is asked to. */
+static bool writes_cache(const struct model *m)
+{
+    return of(m)->cache || extra_has(m, "cache_control");
+}
+
 static void put_options(struct json_out *o, const struct anthropic *m, const struct model_ask *ask)
 {
     int64_t max = remote_max_tokens(&m->remote.base, ask);
@@ -615,5 +621,6 @@ const struct model_type model_anthropic = {
     .refusal = refusal,
     .count_encode = count_encode,
     .count_read = count_read,
+    .writes_cache = writes_cache,
     .pauses = true,
 };

@@ -124,10 +124,12 @@ struct model_type {
     enum err_kind (*count_encode)(const struct model *m, const struct model_ask *ask,
                                   struct arena *arena, struct http_request *rq, struct err *why);
     bool (*count_read)(struct json *doc, int64_t *ret);
-    const char
-        *extra_group; /* a member that is written by us and by `extra` together; NULL = none */
-    bool is_local;    /* it costs nothing unless somebody says so */
-    bool pauses;      /* MODEL_PAUSE */
+    const char *extra_group; /* of the request, written by us and by `extra`; NULL = none */
+    /* Whether the server may write what it is asked to its cache, at a price of its own; NULL = it
+     * may. */
+    bool (*writes_cache)(const struct model *m);
+    bool is_local; /* it costs nothing unless somebody says so */
+    bool pauses;   /* MODEL_PAUSE */
     /* Instead of all of the above but check: an answer made in the process, written in pieces by
      * ask.c (demo). */
     void (*local)(const struct model *m, const struct model_ask *ask, struct buf *ret);
@@ -160,6 +162,11 @@ extern const struct conf_field model_fields[]; /* the common ones */
 static inline const char *model_id(const struct model *m)
 {
     return *m->model ? m->model : m->name;
+}
+
+static inline bool model_writes_cache(const struct model *m)
+{
+    return !m->type || !m->type->writes_cache || m->type->writes_cache(m);
 }
 
 struct models;

@@ -192,12 +192,13 @@ int64_t price_cost(const struct price *p, const struct model_usage *u)
     return nano > COST_MAX_NANO ? COST_MAX_NANO : (int64_t)nano;
 }
 
-int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens)
+int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens,
+                       bool writes)
 {
     int64_t prompt = prompt_tokens * ESTIMATE_SLACK / 100 + 1, most = COST_UNKNOWN;
     for (unsigned dear = 0; dear < 4; dear++) {
         const struct model_usage u = { .prompt_tokens = prompt,
-                                       .written_tokens = dear & 1 ? prompt : 0,
+                                       .written_tokens = writes && dear & 1 ? prompt : 0,
                                        .completion_tokens = max_tokens,
                                        .reasoning_tokens = dear & 2 ? max_tokens : 0 };
         int64_t cost = price_cost(p, &u);

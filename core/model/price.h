@@ -47,9 +47,13 @@ enum err_kind price_read(struct json *entry, struct price *ret, struct err *why)
 /* What it cost, in nano, rounded up, at most COST_MAX_NANO; COST_UNKNOWN without a price, unless
  * the backend said it. */
 int64_t price_cost(const struct price *p, const struct model_usage *usage);
-/* The most that a question may cost: its tokens with 15 % more, all of them written to the cache,
- * and the longest answer, all of it thoughts, where that is dearer. */
-int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens);
+/*
+ * The most that a question may cost: its tokens with 15 % more, and the longest answer, all of it
+ * thoughts, where that is dearer.
+ * writes   the server may write the tokens to its cache, see model_writes_cache
+ */
+int64_t price_estimate(const struct price *p, int64_t prompt_tokens, int64_t max_tokens,
+                       bool writes);
 /* "$0.0123", with as many digits as it takes to see something. */
 struct price_text {
     char text[32];

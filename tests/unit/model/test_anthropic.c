@@ -453,7 +453,9 @@ Test(anthropic, encodes_what_is_configured)
     /* The later version refuses sampling; the server demands a maximum. */
     anthropic.version = ANTHROPIC_2026_10_21;
     anthropic.thinking = 1;
+    cr_expect_not(model_writes_cache(&anthropic.remote.base));
     anthropic.cache = true;
+    cr_expect(model_writes_cache(&anthropic.remote.base));
     anthropic.remote.base.max_tokens = 0;
     ask.max_tokens = 0;
     doc = encoded(&ask);

@@ -67,6 +67,16 @@ Test(extra, options_are_written_by_both)
                   "generationConfig", "{\"topK\":40}");
 }
 
+/* What is set aside for a question must have room for it. */
+Test(extra, may_have_the_server_write_its_cache)
+{
+    struct err why;
+    cr_assert_eq(configure_with("anthropic",
+                                "extra = { cache_control = { type = \"ephemeral\"; }; };", &why),
+                 ERR_NONE);
+    cr_expect(model_writes_cache(models_find(models, STR("m"))));
+}
+
 Test(extra, what_is_ours_is_refused)
 {
     static const struct {

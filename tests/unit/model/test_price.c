@@ -96,7 +96,8 @@ Test(price, costs)
         cr_expect_eq(nano, cases[i].nano, "%zu: %ld", i, nano);
     }
     /* 115 % of 1000 tokens and one, written to the cache, and 4096 of the answer */
-    cr_expect_eq(price_estimate(&p, 1000, 4096), INT64_C(1151 * 3750 + 4096 * 15000));
+    cr_expect_eq(price_estimate(&p, 1000, 4096, true), INT64_C(1151 * 3750 + 4096 * 15000));
+    cr_expect_eq(price_estimate(&p, 1000, 4096, false), INT64_C(1151 * 3000 + 4096 * 15000));
     p.known = false;
     cr_expect_eq(price_cost(&p, &cases[0].usage), COST_UNKNOWN);
     cr_expect_eq(price_cost(&p, &cases[7].usage), 42);
@@ -112,7 +113,7 @@ Test(price, reasoning_may_have_a_price_of_its_own)
                    &p, &why),
         ERR_NONE);
     cr_expect_eq(price_cost(&p, &u), 40 * 1000 + 60 * 3000);
-    cr_expect_eq(price_estimate(&p, 0, 100), 100 * 3000, "it may think all the time");
+    cr_expect_eq(price_estimate(&p, 0, 100, true), 100 * 3000, "it may think all the time");
 }
 
 /* The order of the members makes no difference. */
