@@ -11,8 +11,10 @@
 #include "core/model/reader.h"
 #include "core/model/refusal.h"
 #include "core/model/types.h"
+#include "core/model/vectors.h"
 
 #define COUNT_MAX 1e9 /* tokens: more is a mistake */
+#define TEXTS_MAX 96  /* that vectors are made of at once */
 
 struct model_decoder {
     struct model_sink *sink;
@@ -23,6 +25,8 @@ struct model_decoder {
 
 enum { THINKING_DEFAULT };
 static const char *const thinking_words[] = { "default", "enabled", "disabled", NULL };
+static const char *const input_words[] = { "search_document", "search_query", "classification",
+                                           "clustering", NULL };
 
 static const struct conf_field fields[] = {
     REMOTE_FIELDS(cohere, "https://api.cohere.com/v2", "Address of the API without /chat."),
@@ -32,6 +36,9 @@ static const struct conf_field fields[] = {
       .words = thinking_words, .help = "Whether it thinks first; for models that can." },
     { "temperature", CONF_FLOAT, offsetof(struct cohere, temperature), .def = "-1", .min = -1,
       .max = 1, .help = "0 to 1; -1 = the model's own." },
+    { "embedding_input", CONF_ENUM, offsetof(struct cohere, embedding_input),
+      .def = "search_document", .words = input_words,
+      .help = "What vectors are made for: the model makes others for each." },
     CONF_END,
 };
 
@@ -166,15 +173,23 @@ static void put_options(struct json_out *o, const struct cohere *m, const struct
     json_field_bool(o, "stream", m->stream);
 }
 
+static enum err_kind post(const struct cohere *m, const char *path, bool stream,
+                          const struct buf *body, struct arena *arena, struct http_request *rq,
+                          struct err *why)
+{
+    const char *key = m->remote.api_key;
+    const struct http_header headers[] = {
+        { STR("Accept"), str_of(stream ? "text/event-stream" : "") },
+        { STR("Authorization"), *key ? arena_printf(arena, "Bearer %s", key) : STR_NONE },
+    };
+    return remote_post(&m->remote.base, path, headers, sizeof(headers) / sizeof(*headers), body,
+                       arena, rq, why);
+}
+
 static enum err_kind encode(const struct model *base, const struct model_ask *ask,
                             struct arena *arena, struct http_request *rq, struct err *why)
 {
     const struct cohere *m = of(base);
-    const char *key = m->remote.api_key;
-    const struct http_header headers[] = {
-        { STR("Accept"), str_of(m->stream ? "text/event-stream" : "") },
-        { STR("Authorization"), *key ? arena_printf(arena, "Bearer %s", key) : STR_NONE },
-    };
     _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
     struct json_out o = JSON_OUT(&body);
     json_open(&o, '{');
@@ -184,8 +199,7 @@ static enum err_kind encode(const struct model *base, const struct model_ask *as
     put_options(&o, m, ask);
     extra_put(&o, base, NULL, arena);
     json_close(&o, '}');
-    return remote_post(base, "/chat", headers, sizeof(headers) / sizeof(*headers), &body, arena, rq,
-                       why);
+    return post(m, "/chat", m->stream, &body, arena, rq, why);
 }
 
 /* ---- errors ---- */
@@ -366,6 +380,45 @@ static enum err_kind decode(struct model_decoder *d, struct str content_type, st
     return ERR_NONE;
 }
 
+/* ---- vectors: https://docs.cohere.com/reference/embed ---- */
+
+/* Of a text that is too long, the vector of its beginning would be no vector of it: NONE. */
+static enum err_kind embed_encode(const struct model *base, const struct str *texts, size_t n,
+                                  struct arena *arena, struct http_request *rq, struct err *why)
+{
+    const struct cohere *m = of(base);
+    if (n > TEXTS_MAX)
+        return err_set(why, ERR_LIMIT, "1 to %d texts at once, not %zu", TEXTS_MAX, n);
+    _cleanup_(buf_done) struct buf body = BUF_INIT(REMOTE_BODY_MAX);
+    struct json_out o = JSON_OUT(&body);
+    json_open(&o, '{');
+    json_field_str(&o, "model", str_of(model_id(base)));
+    json_field_str(&o, "input_type", str_of(input_words[m->embedding_input]));
+    json_key(&o, "embedding_types");
+    json_open(&o, '[');
+    json_put_str(&o, STR("float"));
+    json_close(&o, ']');
+    json_field_str(&o, "truncate", STR("NONE"));
+    if (base->dimensions) json_field_i64(&o, "output_dimension", base->dimensions);
+    json_key(&o, "texts");
+    json_open(&o, '[');
+    for (size_t i = 0; i < n; i++) json_put_str(&o, texts[i]);
+    json_close(&o, ']');
+    json_close(&o, '}');
+    return post(m, "/embed", false, &body, arena, rq, why);
+}
+
+static enum err_kind embed_read(struct json *doc, struct vectors *to, struct err *why)
+{
+    struct json *list = json_get(json_get(doc, "embeddings"), "float");
+    struct json *billed = json_get(json_get(doc, "meta"), "billed_units");
+    enum err_kind kind = ERR_NONE;
+    for (size_t i = 0; i < json_length(list) && kind == ERR_NONE; i++)
+        kind = vectors_put(to, i, json_at(list, i), why);
+    to->to->known = read_count(billed, "input_tokens", &to->to->tokens);
+    return kind;
+}
+
 const struct model_type model_cohere = {
     .name = "cohere",
     .help = "Cohere's Chat, version 2 of its API: Command.",
@@ -377,4 +430,6 @@ const struct model_type model_cohere = {
     .decode = decode,
     .decoder_free = decoder_free,
     .refusal = refusal,
+    .embed_encode = embed_encode,
+    .embed_read = embed_read,
 };

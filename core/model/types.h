@@ -60,7 +60,7 @@ struct gemini {
 struct cohere {
     struct remote remote; /* base_url: up to and including /v2 */
     bool stream;
-    int thinking;
+    int thinking, embedding_input;
     double temperature; /* < 0 = not sent */
 };
 

@@ -1,9 +1,11 @@
 """Vectors of texts, by a small but real model, as `parley embed` prints them."""
 import json
 import math
+import re
 
 import pytest
 
+from fakes.embedding import FakeEmbedding, vector
 from harness.npm import embeddings
 from harness.wait import wait_until
 from harness.webclient import Person, new_thread
@@ -92,3 +94,59 @@ def test_the_server_is_away_or_says_no(world, server):
     assert wrong.returncode == 1 and "it makes 512 dimensions whatever it is asked for" in wrong.stderr
     nothing = world.gateway(None).run("embed", "hello")
     assert nothing.returncode == 2 and "no model is configured with embeds = true" in nothing.stderr
+
+
+# --- other backends ----------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def fake():
+    running = FakeEmbedding().start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=["cohere", "gemini"])
+def kind(request):
+    return request.param
+
+
+def gateway_by(world, fake, kind, **keys):
+    model = {"name": "meaning", "type": kind, "base_url": getattr(fake, kind), "api_key": "env:MODEL_KEY", "model": "embed-1", "embeds": True}
+    return world.gateway(None, models=[{**model, **keys}])
+
+
+TEXTS = ["one \u201ctext\u201d", "and\nanother", "one \u201ctext\u201d"]
+
+
+def test_vectors_by_others(world, fake, kind):
+    lines = embed(gateway_by(world, fake, kind), *TEXTS)
+    assert [line["embedding"] for line in lines] == [pytest.approx(vector(text), abs=1e-6) for text in TEXTS]
+    assert len(fake.asks) == 1, "all at once"
+    few = embed(gateway_by(world, fake, kind, dimensions=3), *TEXTS)
+    assert [line["embedding"] for line in few] == [pytest.approx(vector(text, 3), abs=1e-6) for text in TEXTS]
+
+
+def test_what_cohere_makes_vectors_for(world, fake):
+    embed(gateway_by(world, fake, "cohere"), "x")
+    embed(gateway_by(world, fake, "cohere", embedding_input="search_query"), "x")
+    assert [ask["input_type"] for ask in fake.asks] == ["search_document", "search_query"]
+    many = gateway_by(world, fake, "cohere").run("embed", *["x"] * 97)
+    assert many.returncode == 1 and "1 to 96 texts at once, not 97" in many.stderr and len(fake.asks) == 2
+
+
+@pytest.mark.parametrize("trouble", [(429, {"message": "later"}, {"Retry-After": "1"}), (503, {}, None)])
+def test_others_are_asked_again_when_they_are_busy(world, fake, kind, trouble):
+    fake.troubles.append(trouble)
+    assert len(embed(gateway_by(world, fake, kind), "x")) == 1 and len(fake.asks) == 2
+
+
+@pytest.mark.parametrize("status, error, why", [
+    (401, {"message": "no"}, "401: the API key was refused"),
+    (400, {"error": {"code": 400, "message": "it exceeds the maximum number of tokens", "status": "INVALID_ARGUMENT"}}, "too long"),
+    (200, {"embeddings": {"int8": [[1]]}}, "for 1 texts|vector 0 is none"), (200, {"embeddings": [{"values": []}, {"values": []}]}, "for 1 texts|0 dimensions"),
+])
+def test_what_others_refuse_or_get_wrong_is_final(world, fake, kind, status, error, why):
+    fake.troubles.append((status, error, None))
+    done = gateway_by(world, fake, kind).run("embed", "x")
+    assert done.returncode == 1 and re.search(f"{kind}/meaning: .*({why})", done.stderr), done.stderr
+    assert len(fake.asks) == 1

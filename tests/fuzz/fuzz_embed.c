@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     for (size_t texts = 1; texts <= 3; texts++) {
         run(model_openai.embed_read, doc, texts);
         run(model_ollama.embed_read, doc, texts);
+        run(model_cohere.embed_read, doc, texts);
         run(gemini_embed_read, doc, texts);
     }
     json_free(doc);

@@ -26,6 +26,11 @@ static struct gemini gemini = {
     .remote.base_url = "https://g.example/v1beta",
     .remote.api_key = "key",
 };
+static struct cohere cohere = {
+    .remote.base = { .type = &model_cohere, .name = "c", .model = "embed-4" },
+    .remote.base_url = "https://c.example/v2",
+    .remote.api_key = "key",
+};
 
 /* ---- answers ---- */
 
@@ -63,6 +68,8 @@ Test(embed, good_answers)
         { &model_openai, "openai_one.json", 1, 3, 7, { 0.6f, -0.8f, 0 } },
         { &model_ollama, "ollama.json", 2, 3, 8, { 0.6f, -0.8f, 0, 1, 0, 0 } },
         { &model_ollama, "ollama_old.json", 1, 3, -1, { 0.6f, -0.8f, 0 } },
+        { &model_cohere, "cohere.json", 2, 3, 7, { 0.6f, -0.8f, 0, 1, 0, 0 } },
+        { &model_cohere, "cohere_no_count.json", 2, 3, -1, { 0.6f, -0.8f, 0, 1, 0, 0 } },
         { &model_gemini, "gemini.json", 2, 3, -1, { 0.6f, -0.8f, 0, 1, 0, 0 } },
         { &model_gemini, "gemini_counts.json", 2, 3, 9, { 0.6f, -0.8f, 0, 1, 0, 0 } },
     };
@@ -105,6 +112,9 @@ Test(embed, bad_answers)
         { &model_openai, "openai_not_an_object.json", "0 vectors for 2 texts" },
         { &model_ollama, "ollama_old.json", "1 vectors for 2 texts" },
         { &model_ollama, "gemini.json", "vector 0 is none" },
+        { &model_cohere, "cohere_other_form.json", "0 vectors for 2 texts" },
+        { &model_cohere, "cohere_null.json", "vector 1 is none" },
+        { &model_cohere, "gemini.json", "0 vectors for 2 texts" },
         { &model_gemini, "gemini_null.json", "vector 1 is none" },
         { &model_gemini, "ollama.json", "vector 0 is none" },
     };
@@ -156,6 +166,28 @@ Test(embed, questions)
     struct err why;
     cr_assert_eq(gemini_embed_encode(&gemini.remote.base, texts, 1, &arena, &rq, &why), ERR_NONE);
     cr_expect_neq(str_find(rq.body, STR("]},\"outputDimensionality\":64}]}")), SIZE_MAX);
+    expect_body(&cohere.remote.base, "https://c.example/v2/embed",
+                "{\"model\":\"embed-4\",\"input_type\":\"search_document\",\"embedding_types\":"
+                "[\"float\"],\"truncate\":\"NONE\",\"texts\":[\"one \\\"1\\\"\",\"two\"]}");
+    cr_expect(str_eq(rq.headers[1].value, STR("Bearer key")));
+    cohere.embedding_input = 1;
+    cohere.remote.base.dimensions = 256;
+    expect_body(&cohere.remote.base, "https://c.example/v2/embed",
+                "{\"model\":\"embed-4\",\"input_type\":\"search_query\",\"embedding_types\":"
+                "[\"float\"],\"truncate\":\"NONE\",\"output_dimension\":256,"
+                "\"texts\":[\"one \\\"1\\\"\",\"two\"]}");
+    arena_done(&arena);
+}
+
+Test(embed, more_texts_than_cohere_takes_at_once)
+{
+    struct str many[97];
+    struct err why;
+    for (size_t i = 0; i < 97; i++) many[i] = STR("x");
+    const struct model *m = &cohere.remote.base;
+    cr_expect_eq(m->type->embed_encode(m, many, 96, &arena, &rq, &why), ERR_NONE);
+    cr_expect_eq(m->type->embed_encode(m, many, 97, &arena, &rq, &why), ERR_LIMIT);
+    cr_expect_str_eq(why.msg, "1 to 96 texts at once, not 97");
     arena_done(&arena);
 }
 
