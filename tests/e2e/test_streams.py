@@ -32,20 +32,41 @@ class H2Model:
         self.process.stdout.close()
 
 
+    def n(self, what):
+        return sum(what in line for line in self.said)
+
+
 @pytest.fixture
-def model(tmp_path):
-    one = H2Model(tmp_path, N_STREAMS)
+def model(tmp_path, request):
+    one = H2Model(tmp_path, getattr(request, "param", N_STREAMS))
     yield one
     one.stop()
 
 
-def test_streams_share_one_connection_of_http2(world, model):
+@pytest.fixture
+def gateway(world, model):
     models = [{"name": "test", "type": "openai", "base_url": f"https://localhost:{model.port}/v1", "api_key": "env:MODEL_KEY"}]
-    gateway = world.gateway(None, models=models, client={"ca_file": model.cert}).start()
+    return world.gateway(None, models=models, client={"ca_file": model.cert}).start()
+
+
+def test_streams_share_one_connection_of_http2(gateway, model):
     page = Person(gateway).connect(gateway)
     threads = [new_thread() for _ in range(N_STREAMS)]
     for thread in threads:
         page.say(thread, "hello")
     wait_until(lambda: all(page.answers(thread) == ["together"] for thread in threads))
-    assert len([line for line in model.said if "question" in line]) == N_STREAMS
-    assert len([line for line in model.said if "connection" in line]) == 1
+    assert (model.n("question"), model.n("connection")) == (N_STREAMS, 1)
+
+
+@pytest.mark.parametrize("model", [1], indirect=True)
+def test_a_stream_that_is_reset_is_one_that_broke_off(gateway, model):
+    """The connection, and with it the streams of others, is as good as before."""
+    page, at_once, midway = Person(gateway).connect(gateway), new_thread(), new_thread()
+    page.say(at_once, "reset at once")
+    wait_until(lambda: page.answers(at_once) == ["together"], what="it is asked again")
+    page.say(midway, "reset midway")
+    wait_until(lambda: page.answers(midway) == ["half\n\n_(the connection to the model broke here)_"])
+    assert gateway.metric("parley_model_retries_total") == 1, "not once people saw a part"
+    page.say(midway, "and now?")
+    wait_until(lambda: page.answers(midway)[1:] == ["together"])
+    assert (model.n("question"), model.n("connection")) == (4, 1)
