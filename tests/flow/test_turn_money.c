@@ -117,6 +117,43 @@ Test(money, a_settlement_that_failed_is_made_up_for)
     end();
 }
 
+/* ---- the summary of an older part ---- */
+
+/* A conversation that is due for one, and a question. The next so many reservations are lost. */
+static void ask_in_a_long_conversation(int n_reserves_lost)
+{
+    world_open(NO_TROUBLE, 0, 0);
+    w.chat.budgets = (struct budgets){ .v = { { BUDGET_PERSON, "", NANO_A_DOLLAR, 0 } }, .n = 1 };
+    w.chat.conf.compact = true;
+    w.chat.conf.history_messages = 8;
+    w.n_before = 8;
+    w.n_reserves_lost = n_reserves_lost;
+    chat_start(&w.chat);
+    say("e1", "What is it?");
+    loop_run_for(&w.loop, 60000);
+    cr_assert_eq(w.rq[0].status, ENDED);
+}
+
+Test(money, a_summary_is_written_and_kept)
+{
+    ask_in_a_long_conversation(0);
+    cr_assert_eq(w.n_asked, 2);
+    cr_assert_str_neq(w.summary, "");
+    cr_assert_gt(w.summary_until, 0);
+    end();
+}
+
+Test(money, without_postgresql_for_its_money_there_is_no_summary)
+{
+    ask_in_a_long_conversation(1);
+    cr_assert_eq(w.n_asked, 1, "the question, whose own money was set aside");
+    cr_assert_str_eq(w.asked, "What is it?");
+    cr_assert_str_eq(w.summary, "");
+    cr_assert_gt(w.set_aside, 0);
+    cr_assert_eq(n_shown("The answer."), 1);
+    end();
+}
+
 Test(money, torture_of_a_failover)
 {
     begin(NO_TROUBLE, 0, ROUTE_REPLACE);

@@ -86,6 +86,8 @@ static struct {
     int n_counts;    /* how often it was asked to count */
     int n_asked_noted;
     bool no_money;              /* budget_reserve refuses */
+    int n_reserves_lost;        /* so many of the next fail: PostgreSQL is away */
+    int n_before;               /* messages of the conversation that Redis has */
     int64_t set_aside, settled; /* nano */
     int n_alerts;               /* of the next settlement */
     char costs[4096];
@@ -162,6 +164,12 @@ static void fake_fire(struct timer *t)
         op_finish(f->op);
     w.n_live--;
     free(f);
+}
+
+/* Messages of the conversation. */
+static int said_before(void)
+{
+    return w.n_before ? w.n_before : SAID_BEFORE;
 }
 
 /* effect: what the op does, run when it completes; with FAIL_AFTER it has been done although the op
@@ -377,7 +385,7 @@ bool store_claimed(const struct pg_rows *rows, struct claimed *ret)
                              .stop_wanted = rq->stop_wanted,
                              .age_ms = rq->age_ms,
                              .direct = true,
-                             .message_count = SAID_BEFORE,
+                             .message_count = said_before(),
                              .channel = STR("fake"),
                              .place = STR("1"),
                              .query = str_of(rq->query),
@@ -521,6 +529,11 @@ void store_budget_reserve(struct store *s, struct op *op, struct uuid id,
     cr_assert(str_starts(b->scopes, STR("{\"person:")));
     cr_assert_gt(lease_ms, 60000);
     w.set_aside = amount;
+    if (w.n_reserves_lost > 0) {
+        w.n_reserves_lost--;
+        w.trouble = FAIL_BEFORE;
+        w.trouble_at = w.n_ops + 1;
+    }
     fake(op, do_reserve)->rows = rows;
 }
 static void do_asked(struct fake *f)

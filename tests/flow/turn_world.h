@@ -36,9 +36,14 @@ void cache_rate_take(struct cache_rate *rate, struct op *op, const struct rate_a
 void cache_context_get(struct redis *r, struct op *op, const struct uuid *conversation,
                        size_t n_max, struct arena *arena, struct context_read *ret)
 {
-    (void)r, (void)conversation, (void)n_max, (void)arena;
-    ret->n = 0;
-    ret->newest = SAID_BEFORE;
+    (void)r, (void)conversation, (void)n_max;
+    ret->n = (size_t)w.n_before;
+    ret->entries = arena_new_array(arena, struct context_entry, ret->n + 1);
+    for (size_t i = 0; i < ret->n; i++)
+        ret->entries[i] =
+            (struct context_entry){ (int64_t)i + 1, i % 2 ? CONTEXT_ASSISTANT : CONTEXT_USER,
+                                    STR("It was said before.") };
+    ret->newest = said_before();
     fake(op, NULL);
 }
 void cache_context_push(struct redis *r, const struct uuid *conversation,
