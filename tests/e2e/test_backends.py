@@ -28,6 +28,8 @@ ANSWERS = [
     ("gone", {**content("never seen"), "truncateAfterChunks": 1}), ("gone", content("Now it works.")),
     ("bad key", failure(401, "authentication_error")),
     ("cut", CUT),
+    ("slowly", {**content(STORY), "streamingProfile": {"ttft": 300, "tps": 40, "jitter": 0.2}, "chunkSize": 6}),
+    ("hang up", {**content("This one is hung up on " + "and on " * 40), "latency": 60, "chunkSize": 5, "disconnectAfterMs": 600}),
     ("think", content("Yes.", reasoning="Let me see: secret thoughts")),
     ("count", content("ok", usage={"prompt_tokens": 31, "completion_tokens": 7, "total_tokens": 38})),
     ("add up", {"response": {"toolCalls": [{"name": "sdk__add", "arguments": "{\"a\":1,\"b\":41}"}]}}),
@@ -165,6 +167,43 @@ def test_half_an_answer_is_kept_and_marked(backend):
     assert backend.n_retries == 0 and len(backend.asks) == 1, "not asked again once people saw a part"
     [(estimated, tokens)] = backend.world.sql("SELECT estimated, completion_tokens FROM cost_records")
     assert estimated and tokens >= len(said.split("_(")[0].split()), "what was written, not what was said of it at its beginning"
+
+
+@STREAMED
+def test_an_answer_at_the_pace_of_a_model(backend):
+    assert backend.ask("slowly") == STORY
+    assert backend.gateway.metric("parley_model_first_token_seconds_sum") >= 0.25
+    assert len(backend.page.of("delta", thread=backend.thread)) >= 2
+
+
+@STREAMED
+def test_a_server_that_hangs_up_after_a_while(backend):
+    said = backend.ask("hang up")
+    assert said.startswith("This one is hung up") and "broke here" in said and len(backend.asks) == 1
+
+
+CHAOS = {"drop": "io", "malformed": "proto", "disconnect": "unknown", "ratelimit": "limit"}
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini", "cohere"])
+def test_chaos(world, tmp_path, kind):
+    """Whatever aimock does to one model, the other answers."""
+    file = tmp_path / "fixtures.json"
+    file.write_text(json.dumps({"fixtures": fixtures()}))
+    mock = aimock(file)
+    base = {"type": kind, "api_key": "env:MODEL_KEY", "base_url": mock.url + BACKENDS[kind]["base"], "model": "test-model"}
+    models = [{"name": chaos, "tries": 1, "headers": [f"x-aimock-chaos-{chaos}: 1"], **base} for chaos in CHAOS]
+    routes = [{"name": f"r-{chaos}", "models": [chaos, "good"]} for chaos in CHAOS]
+    gateway = world.gateway(None, models=[*models, {"name": "good", **base}], routes=routes).start()
+    page = Person(gateway).connect(gateway)
+    for chaos, failed in CHAOS.items():
+        thread = new_thread()
+        page.say(thread, f"/model r-{chaos}")
+        wait_until(lambda: len(page.answers(thread)) == 1)
+        page.say(thread, "hello")
+        wait_until(lambda: page.answers(thread)[1:] == ["As you say."], what=f"an answer in spite of {chaos}")
+        gateway.wait_log(f"failed, asking another one.*model={chaos} next=good kind={failed}")
+    mock.stop()
 
 
 # aimock sends Cohere's thoughts as text.

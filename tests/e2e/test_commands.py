@@ -93,6 +93,37 @@ def test_a_model_for_all_of_a_persons_conversations(world):
     assert world.sql("SELECT preferred_model FROM users") == [(None,), (None,)]
 
 
+def test_whose_choice_of_a_model_comes_first(world):
+    """The conversation's, the person's, the channel's, the operator's, the first of all; and a model that is gone is passed over."""
+    names = ("first", "operator", "channel", "person", "conversation")
+    models = [{"name": name, "type": "openai", "base_url": world.model.base, "api_key": "env:MODEL_KEY", "model": name} for name in names]
+    alice = world.bot.person(7)
+
+    def answers():
+        say(world, alice, "hello")
+        return world.model.asks[-1].body["model"]
+
+    def begin(channel, operator):
+        if world.gateways:
+            world.gateways[-1].stop()
+        gateway = world.gateway(models=models, chat={"model": operator}, channel={"model": channel}).start()
+        world.hook(gateway)
+    begin("", "")
+    assert answers() == "first"
+    begin("", "operator")
+    assert answers() == "operator"
+    begin("channel", "operator")
+    assert answers() == "channel"
+    for choice, undo, name in (("/model person always", "", "person"), ("/model conversation", "", "conversation"),
+                               ("/model default", "", "person"), ("/model default always", "", "channel")):
+        say(world, alice, choice)
+        assert answers() == name, choice
+    say(world, alice, "/model person always")
+    models[2:4] = []
+    begin("", "operator")
+    assert answers() == "operator", "there is no such model any more"
+
+
 def test_no_history_is_no_history(world):
     world.serve(chat={"history_messages": 0})
     alice = world.bot.person(7)

@@ -193,6 +193,30 @@ def test_money_of_a_process_that_died_while_it_asked_is_spent(world):
     assert world.sql("SELECT spent FROM budgets") == world.sql("SELECT sum(cost) FROM cost_records")
 
 
+def test_a_month_is_used_up(world):
+    world.serve(models=priced(world, **PRICES, max_tokens=10), budgets=[{"for": "person", "month": "0.30"}], chat={"history_messages": 2})
+    alice = world.bot.person(7)
+    texts = [say(world, alice, f"question {i}") for i in range(8)]
+    assert re.search(r"Your budget for this month is used up: \$0\.\d+ of \$0\.300 are spent.*It begins anew in \d+ (d|h)", texts[-1]), texts[-1]
+    asked = len(world.model.asks)
+    world.sql("UPDATE budgets SET starts = starts - interval '1 month'")
+    assert "is used up" not in say(world, alice, "a month later") and len(world.model.asks) == asked + 1
+
+
+def test_a_model_that_the_price_list_lacks_is_refused_under_a_budget(world, tmp_path):
+    """And named; the others are asked."""
+    models = [*priced(world), *priced(world, name="unlisted", model="unlisted-model")]
+    gateway = world.gateway(models=models, budgets=[{"for": "all", "month": "5"}])
+    assert gateway.run("prices", "import", written(tmp_path, LIST)).returncode == 0
+    gateway.start()
+    world.hook(gateway)
+    alice = world.bot.person(7)
+    assert say(world, alice, "hello").startswith("echo: hello")
+    say(world, alice, "/model unlisted")
+    assert "the model unlisted has no price, so I may not ask it" in say(world, alice, "and you?")
+    assert [ask.body["model"] for ask in world.model.asks] == ["test-model"]
+
+
 def test_a_model_without_a_price_is_refused_under_a_budget(world):
     world.serve(budgets=[{"for": "all", "month": "5"}])
     told = say(world, world.bot.person(7), "hello")

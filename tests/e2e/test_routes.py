@@ -247,6 +247,18 @@ def test_after_a_rest_without_redis_each_process_lets_one_through(own_world):
     assert [a.body["model"] for a in own_world.model.asks[-2:]] == ["real-first"] * 2
 
 
+def test_failures_in_the_middle_put_a_model_to_rest_too(world, both):
+    world.first(world.model.stream(["Once ", "never"], pause=0.05, cut_after=1))
+    gateway = world.serve(**both())
+    alice = world.bot.person(7)
+    for i in range(5):
+        assert say(world, alice, f"tell {i}") == f"second: tell {i}"
+    assert gateway.metric("parley_failovers_total", when="midway") == 5 and gateway.metric("parley_model_rests_total") == 1
+    asked = len(world.model.asks)
+    assert say(world, alice, "once more") == "second: once more"
+    assert [a.body["model"] for a in world.model.asks[asked:]] == ["real-second"], "five in a row are enough"
+
+
 def test_all_rest_and_one_is_asked_all_the_same(world, both):
     settings = both()
     settings["routes"][0]["models"] = ["first"]
