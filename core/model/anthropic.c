@@ -425,7 +425,7 @@ static enum err_kind begin_call(struct model_decoder *d, struct json *block, int
     json_get_str(block, "id", &id);
     json_get_str(block, "name", &name);
     if (json_is_object(json_get(block, "input")) && !json_write(json_get(block, "input"), &input))
-        return err_set(why, ERR_LIMIT, "a tool call that is too long");
+        return err_set(why, ERR_PROTO, "a tool call that is too long");
     if (str_eq(buf_str(&input), STR("{}"))) buf_clear(&input);
     if (input.n) d->whole = index;
     return calls_add(&d->calls, index, id, name, buf_str(&input), why);

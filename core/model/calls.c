@@ -61,12 +61,12 @@ enum err_kind calls_add(struct calls *c, int64_t index, struct str id, struct st
 {
     struct calls_one *one = find(c, index, id, name);
     if (!one) one = begin(c, index);
-    if (!one) return err_set(why, ERR_LIMIT, "more than %d tool calls in one answer", CALLS_MAX);
+    if (!one) return err_set(why, ERR_PROTO, "more than %d tool calls in one answer", CALLS_MAX);
     if (!one->id.n) buf_add(&one->id, id);
     if (!one->name.n) buf_add(&one->name, name);
     buf_add(&one->arguments, arguments);
     if (one->id.full || one->name.full || one->arguments.full)
-        return err_set(why, ERR_LIMIT, "a tool call that is too long");
+        return err_set(why, ERR_PROTO, "a tool call that is too long");
     return ERR_NONE;
 }
 
@@ -80,7 +80,7 @@ enum err_kind calls_add_function(struct calls *c, int64_t index, struct json *ca
     json_get_str(function, "name", &name);
     if (arguments && !json_str(arguments, &text)) {
         if (!json_write(arguments, &written))
-            return err_set(why, ERR_LIMIT, "a tool call that is too long");
+            return err_set(why, ERR_PROTO, "a tool call that is too long");
         text = buf_str(&written);
     }
     return calls_add(c, index, id, name, text, why);

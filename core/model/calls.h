@@ -24,7 +24,7 @@ void calls_done(struct calls *c);
  * index       which call; -1: the server does not count (a new id or name begins a new call)
  * id, name    "" = not in this fragment; the first of each is kept
  * arguments   the next part of a JSON text
- * ERR_LIMIT: too many calls, or too long ones.
+ * ERR_PROTO: too many calls, or too long ones.
  */
 enum err_kind calls_add(struct calls *c, int64_t index, struct str id, struct str name,
                         struct str arguments, struct err *why);

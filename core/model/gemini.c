@@ -476,7 +476,7 @@ static enum err_kind read_call(struct model_decoder *d, struct json *call, struc
     json_get_str(call, "id", &id);
     json_get_str(call, "name", &name);
     if (json_get(call, "args") && !json_write(json_get(call, "args"), &args))
-        return err_set(why, ERR_LIMIT, "a tool call that is too long");
+        return err_set(why, ERR_PROTO, "a tool call that is too long");
     d->sink->alive = true;
     return calls_add(&d->calls, d->n_calls++, id, name, buf_str(&args), why);
 }

@@ -105,7 +105,7 @@ static enum err_kind on_event(void *ctx, struct str event, struct str data, stru
 static enum err_kind hold(struct reader *r, struct str bytes, struct err *why)
 {
     if (buf_add(&r->held, bytes)) return ERR_NONE;
-    return err_set(why, ERR_LIMIT, "an answer of more than %zu bytes", r->held.max);
+    return err_set(why, ERR_PROTO, "an answer of more than %zu bytes", r->held.max);
 }
 
 static enum err_kind end_line(struct reader *r, struct err *why)

@@ -44,7 +44,7 @@ void reader_done(struct reader *r);
 /*
  * content_type   as the server sent it
  * end            nothing follows; half an event at the end is not an error, a half document is
- * Returns ERR_LIMIT (a value over the maximum), ERR_PROTO, ERR_IO (a web page), or what on_json
+ * Returns ERR_PROTO (also: a value over the maximum), ERR_IO (a web page), or what on_json
  * returned.
  */
 enum err_kind reader_feed(struct reader *r, struct str content_type, struct str bytes, bool end,

@@ -9,7 +9,7 @@
 
 static enum err_kind too_large(const struct sse *s, struct err *why)
 {
-    return err_set(why, ERR_LIMIT, "an event of more than %zu bytes", s->data.max);
+    return err_set(why, ERR_PROTO, "an event of more than %zu bytes", s->data.max);
 }
 
 static enum err_kind event_end(struct sse *s, struct err *why)

@@ -23,7 +23,7 @@ struct sse {
 void sse_init(struct sse *s, size_t event_max,
               enum err_kind (*on_event)(void *, struct str, struct str, struct err *), void *ctx);
 void sse_done(struct sse *s);
-/* ERR_LIMIT: an event over event_max; or what on_event returned. */
+/* ERR_PROTO: an event over event_max; or what on_event returned. */
 enum err_kind sse_feed(struct sse *s, struct str bytes, struct err *why);
 /* The stream has ended: deliver an event whose closing blank line never came, as OpenAI's own
  * client does. */

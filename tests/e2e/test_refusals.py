@@ -129,6 +129,9 @@ ROWS = {
     "200, no credit": operator(Model.wire(events(error(code="insufficient_quota")))),
     "200, no answer": Row(Model.empty(), 1, True, COUNTED, STRANGE),
     "200, no JSON": Row(Model.wire("data: {broken\n\n", events("[DONE]")), 1, True, COUNTED, STRANGE),
+    "200, a megabyte in a line": Row(Model.wire("data: " + "x" * (1 << 20)), 1, True, COUNTED, STRANGE),
+    "200, too many calls": Row(Model.stream([], finish="tool_calls", calls=[{"index": i, "id": f"c{i}", "function": {"name": "f"}} for i in range(40)]),
+                               1, True, COUNTED, STRANGE),
     "200, filtered": bad(Model.wire(events(finish("content_filter"), "[DONE]"))),
     "200, an error midway": Row(Model.error_in_stream(["half "]), 1, True, COUNTED, "broke here", half="half "),
     # --- connections

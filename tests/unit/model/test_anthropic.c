@@ -161,7 +161,7 @@ Test(anthropic, what_has_no_end_has_a_maximum)
     struct buf in = BUF_INIT(16 * 1024 * 1024);
     buf_add_cstr(&in, "data: {\"type\":\"ping\",\"x\":\"");
     for (int i = 0; i < 40000; i++) buf_add_cstr(&in, "xxxxxxxxxx"); /* an event without an end */
-    cr_expect_eq(codec_decode(&anthropic.remote.base, buf_str(&in), "", 5000, &t, &why), ERR_LIMIT);
+    cr_expect_eq(codec_decode(&anthropic.remote.base, buf_str(&in), "", 5000, &t, &why), ERR_PROTO);
     codec_taken_done(&t);
 
     buf_clear(&in);
@@ -170,7 +170,7 @@ Test(anthropic, what_has_no_end_has_a_maximum)
                  EVENT("{\"type\":\"content_block_start\",\"index\":%d,\"content_block\":"
                        "{\"type\":\"tool_use\",\"name\":\"v\"}}"),
                  i);
-    cr_expect_eq(codec_decode(&anthropic.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_LIMIT);
+    cr_expect_eq(codec_decode(&anthropic.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_PROTO);
     codec_taken_done(&t);
 
     buf_clear(&in); /* more thoughts than are kept: none are, and the text comes all the same */

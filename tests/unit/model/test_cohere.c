@@ -133,7 +133,7 @@ Test(cohere, what_has_no_end_has_a_maximum)
                  "data: {\"type\":\"tool-call-start\",\"index\":%d,\"delta\":{\"message\":"
                  "{\"tool_calls\":{\"function\":{\"name\":\"v\"}}}}}\n\n",
                  i);
-    cr_expect_eq(codec_decode(&cohere.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_LIMIT);
+    cr_expect_eq(codec_decode(&cohere.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_PROTO);
     codec_taken_done(&t);
 
     buf_clear(&in); /* more of a plan than is kept: none is, and the call comes all the same */

@@ -143,12 +143,12 @@ Test(gemini, what_has_no_end_has_a_maximum)
         buf_add_cstr(&in, begins[i]);
         for (int k = 0; k < 40000; k++) buf_add_cstr(&in, "xxxxxxxxxx");
         cr_expect_eq(codec_decode(&gemini.remote.base, buf_str(&in), "", 5000, &t, &why),
-                     ERR_LIMIT);
+                     ERR_PROTO);
         codec_taken_done(&t);
     }
     buf_clear(&in);
     for (int i = 0; i < 33; i++) buf_add_cstr(&in, PARTS("{\"functionCall\":{\"name\":\"v\"}}"));
-    cr_expect_eq(codec_decode(&gemini.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_LIMIT);
+    cr_expect_eq(codec_decode(&gemini.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_PROTO);
     codec_taken_done(&t);
     buf_done(&in);
 }

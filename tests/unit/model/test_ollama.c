@@ -109,13 +109,13 @@ Test(ollama, what_has_no_end_has_a_maximum)
     struct buf in = BUF_INIT(4 * 1024 * 1024);
     buf_add_cstr(&in, "{\"message\":{\"content\":\"");
     for (int i = 0; i < 40000; i++) buf_add_cstr(&in, "xxxxxxxxxx"); /* a line without an end */
-    cr_expect_eq(codec_decode(&ollama.remote.base, buf_str(&in), "", 5000, &t, &why), ERR_LIMIT);
+    cr_expect_eq(codec_decode(&ollama.remote.base, buf_str(&in), "", 5000, &t, &why), ERR_PROTO);
     codec_taken_done(&t);
 
     buf_clear(&in);
     for (int i = 0; i < 33; i++)
         buf_add_cstr(&in, "{\"message\":{\"tool_calls\":[{\"function\":{\"name\":\"v\"}}]}}\n");
-    cr_expect_eq(codec_decode(&ollama.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_LIMIT);
+    cr_expect_eq(codec_decode(&ollama.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_PROTO);
     codec_taken_done(&t);
 
     buf_clear(&in); /* more thoughts than are kept: none are, and the call comes all the same */

@@ -231,7 +231,7 @@ Test(openai, tool_calls_in_fragments)
     struct buf many = BUF_INIT(65536);
     for (int i = 0; i < 33; i++)
         buf_addf(&many, CALLS("{\"index\":%d,\"id\":\"a\",\"function\":{\"name\":\"v\"}}"), i);
-    cr_expect_eq(decode(buf_str(&many), "", 4096, &t, &why), ERR_LIMIT);
+    cr_expect_eq(decode(buf_str(&many), "", 4096, &t, &why), ERR_PROTO);
     buf_done(&many);
 }
 
@@ -254,10 +254,10 @@ Test(openai, an_event_or_answer_over_the_maximum)
     char *big = mem_alloc(n);
     memset(big, 'x', n);
     memcpy(big, "data: {", 7);
-    cr_expect_eq(decode(str_from(big, n), "", 5000, &t, &why), ERR_LIMIT);
+    cr_expect_eq(decode(str_from(big, n), "", 5000, &t, &why), ERR_PROTO);
     memset(big, ' ', n);
     big[0] = '{';
-    cr_expect_eq(decode(str_from(big, n), "", 5000, &t, &why), ERR_LIMIT);
+    cr_expect_eq(decode(str_from(big, n), "", 5000, &t, &why), ERR_PROTO);
     free(big);
 }
 

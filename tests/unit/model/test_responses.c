@@ -120,7 +120,7 @@ Test(responses, what_has_no_end_has_a_maximum)
     for (int i = 0; i < 33; i++)
         buf_addf(&in, ITEM("%d", "{\"type\":\"function_call\",\"call_id\":\"a\",\"name\":\"v\"}"),
                  i);
-    cr_expect_eq(codec_decode(&responses.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_LIMIT);
+    cr_expect_eq(codec_decode(&responses.remote.base, buf_str(&in), "", 4096, &t, &why), ERR_PROTO);
     codec_taken_done(&t);
 
     buf_clear(&in); /* more thoughts than are kept: none are, and the call comes all the same */

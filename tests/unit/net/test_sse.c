@@ -157,10 +157,10 @@ static enum err_kind feed(size_t event_max, struct str in, size_t step)
 Test(sse, the_maximum_is_kept)
 {
     cr_expect_eq(feed(8, STR("data: 12345678\n\n"), 3), ERR_NONE);
-    cr_expect_eq(feed(8, STR("data: 123456789\n\n"), 3), ERR_LIMIT);
-    cr_expect_eq(feed(8, STR("data: 123456789\n\n"), 100), ERR_LIMIT);
-    cr_expect_eq(feed(8, STR("data: 1234\ndata: 5678\n\n"), 100), ERR_LIMIT);
-    cr_expect_eq(feed(8, STR(":this line never ends and is of no use at all"), 3), ERR_LIMIT);
+    cr_expect_eq(feed(8, STR("data: 123456789\n\n"), 3), ERR_PROTO);
+    cr_expect_eq(feed(8, STR("data: 123456789\n\n"), 100), ERR_PROTO);
+    cr_expect_eq(feed(8, STR("data: 1234\ndata: 5678\n\n"), 100), ERR_PROTO);
+    cr_expect_eq(feed(8, STR(":this line never ends and is of no use at all"), 3), ERR_PROTO);
     cr_expect_eq(feed(8, STR("data: stop\n\ndata: 123456789\n\n"), 100), ERR_REFUSED);
 }
 
