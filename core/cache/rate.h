@@ -16,8 +16,8 @@ struct redis;
 #define CACHE_RATE_BUCKETS_MAX 10000 /* of this process; the least used is forgotten */
 
 struct cache_rate;
-struct cache_rate *cache_rate_new(struct redis *r);
-void cache_rate_free(struct cache_rate *rate); /* no op may be waiting; NULL is fine */
+struct cache_rate *cache_rate_new(struct redis *r); /* r: borrowed until cache_rate_free */
+void cache_rate_free(struct cache_rate *rate);      /* no op may be waiting; NULL is fine */
 
 enum rate_scope {
     RATE_USER,

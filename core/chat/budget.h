@@ -24,7 +24,7 @@ struct budgets {
 
 /* The list "budgets" of the configuration. ERR_CONF names the key. */
 enum err_kind budgets_read(struct conf_doc *doc, struct budgets *ret, struct err *why);
-void budgets_example(struct buf *to);
+void budgets_example(struct buf *to); /* the list "budgets" of the example configuration */
 
 struct model;
 struct model_ask;

@@ -93,6 +93,7 @@ bool chat_idle(const struct chat *chat); /* no turn, no intake */
 void chat_hand_over(struct chat *chat);
 void chat_close(struct chat *chat); /* ends what still runs, silently */
 
+/* Before chat_start. ch: borrowed until chat_close; its name is not taken. */
 void chat_channel_add(struct chat *chat, struct channel *ch);
 struct channel *chat_channel(const struct chat *chat, struct str name); /* NULL: no such */
 

@@ -21,8 +21,10 @@ struct editor {
     bool off;     /* the platform cannot, or refused */
 };
 
+/* Nothing is shown yet. t: lives until editor_done, its request is claimed. */
 void editor_init(struct editor *e, struct turn *t);
 void editor_done(struct editor *e); /* cancels what is on its way */
+/* The answer of the turn is longer by `piece`, whose end is the end of its text. */
 void editor_grew(struct editor *e, struct str piece);
 /* Something for the person to read until the answer grows in its place; at the platform's pace. */
 void editor_note(struct editor *e, struct str text);

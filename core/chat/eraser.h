@@ -9,5 +9,5 @@
 extern const struct flow_kind eraser_flow; /* for tools that list the steps of all flows */
 
 void eraser_open(struct chat *chat);
-void eraser_start(struct chat *chat);
-void eraser_close(struct chat *chat);
+void eraser_start(struct chat *chat); /* from now on, and at once */
+void eraser_close(struct chat *chat); /* silently; what is under way is left to the next one */

@@ -8,12 +8,12 @@
 struct budget_rows;
 struct response_row;
 
-void keeper_open(struct chat *chat);
+void keeper_open(struct chat *chat); /* what is kept of it is in chat; nothing runs yet */
 /* From now on; the first sweep finds what an earlier process left. */
 void keeper_start(struct chat *chat);
 /* chat->conf has changed: a shorter lease is renewed in time, too. */
 void keeper_reload(struct chat *chat);
-void keeper_close(struct chat *chat);
+void keeper_close(struct chat *chat); /* ends what is under way, silently */
 
 /* Put a request back into the queue, in the background; should that fail, its lease runs out. */
 void keeper_requeue(struct chat *chat, struct uuid request, int attempt);

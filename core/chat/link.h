@@ -8,5 +8,6 @@
 
 struct turn;
 
+/* As `run` and `done` of struct command. */
 enum flow_rc link_run(struct turn *t, struct str args);
 enum flow_rc link_done(struct turn *t);

@@ -8,6 +8,7 @@
 
 struct turn;
 
+/* As `run` and `done` of struct command. */
 enum flow_rc unlink_run(struct turn *t, struct str args);
 enum flow_rc unlink_done(struct turn *t);
 enum flow_rc continue_run(struct turn *t, struct str args);

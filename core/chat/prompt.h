@@ -28,6 +28,10 @@ struct prompt_question {
     int64_t permille;     /* real tokens for a thousand estimated ones; 0 = not known */
     bool shorter;         /* with half of what would fit by the estimate, which was wrong */
 };
+/*
+ * The question for `m`: what fits of the context and what must be in it. In the arena, which may
+ * outlive neither `context` nor the strings of `question`: it points into both.
+ */
 struct model_ask *prompt_build(struct arena *a, const struct chat_conf *conf, const struct model *m,
                                const struct context_read *context,
                                const struct prompt_question *question);

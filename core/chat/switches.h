@@ -20,6 +20,7 @@ struct switched {
  * (t->who.layer). */
 void switches_init(struct turn *t);
 
+/* What the flag says now, for this turn; where nobody has set it, its default, or `configured`. */
 bool switch_on(const struct turn *t, enum flag_id id);
 bool switch_on_or(const struct turn *t, enum flag_id id, bool configured);
 int64_t switch_number_or(const struct turn *t, enum flag_id id, int64_t configured);

@@ -16,7 +16,7 @@ struct alike {
     size_t at;       /* where in it the text goes */
 };
 
-void alike_init(struct alike *a);
+void alike_init(struct alike *a); /* none is kept; then alike_done */
 void alike_done(struct alike *a);
 /*
  * Keep the form of an event.
@@ -25,7 +25,7 @@ void alike_done(struct alike *a);
  *         large, is not kept.
  */
 void alike_keep(struct alike *a, struct str event, const char *key);
-void alike_forget(struct alike *a);
+void alike_forget(struct alike *a); /* the next event is parsed, whatever it looks like */
 /* The event is the kept one with something else in the text's place. ret: what stands there, a view
  * into the event; if that is a JSON string, the event is valid JSON. */
 bool alike_fits(const struct alike *a, struct str event, struct str *ret);

@@ -18,7 +18,7 @@ struct calls {
     size_t n;
 };
 
-void calls_init(struct calls *c);
+void calls_init(struct calls *c); /* none has begun; then calls_done */
 void calls_done(struct calls *c);
 /*
  * index       which call; -1: the server does not count (a new id or name begins a new call)

@@ -14,7 +14,7 @@ struct details {
     struct buf text, id, format, signature;
 };
 
-void details_init(struct details *d);
+void details_init(struct details *d); /* none came; then details_done */
 void details_done(struct details *d);
 /* fragments   the array of one event; anything else is ignored */
 void details_add(struct details *d, struct json *fragments);

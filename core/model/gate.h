@@ -52,4 +52,4 @@ void gate_leave(struct gate_ticket *t, uint64_t ms);
 
 /* For model_drop and models_close: nobody waits for it any more. */
 void gate_forget(struct gate **first, const struct model *m);
-void gates_free(struct gate *first);
+void gates_free(struct gate *first); /* the list; nobody waits. NULL is fine */

@@ -15,8 +15,8 @@ struct health;
 struct redis;
 struct store;
 
-struct health *health_new(struct loop *loop);
-void health_free(struct health *h); /* NULL is fine */
+struct health *health_new(struct loop *loop); /* all are well, and no other process is known */
+void health_free(struct health *h);           /* NULL is fine */
 /* For model_drop. */
 void health_forget(struct health *h, const struct model *m);
 /* These may be asked: what others tell of them counts from now on. */
@@ -50,6 +50,7 @@ struct health_view {
     uint32_t rest_ms;   /* how long it still rests; 0 = it may be asked */
     const char *reason; /* why it rests; "" = it does not. Lives until the next outcome. */
 };
+/* *ret as it is now: nothing changes by looking. */
 void health_look(struct models *models, const struct model *m, struct health_view *ret);
 /* An admin says that it works again: every process asks it from now on. */
 void health_wake(struct models *models, const struct model *m);

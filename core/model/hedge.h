@@ -21,6 +21,7 @@ struct hedge_times {
     uint32_t ms[HEDGE_TIMES];
     size_t n, at; /* n: ever */
 };
+/* One more; it takes the place of the oldest of HEDGE_TIMES. */
 void hedge_times_add(struct hedge_times *t, uint32_t ms);
 /* The smallest time that `percentile` percent of them do not exceed. False: too few are known. */
 bool hedge_times_at(const struct hedge_times *t, int64_t percentile, uint32_t *ret_ms);
@@ -29,7 +30,8 @@ bool hedge_times_at(const struct hedge_times *t, int64_t percentile, uint32_t *r
 struct hedge_budget {
     int64_t hundredths;
 };
-void hedge_budget_earn(struct hedge_budget *b, int64_t percent);
+void hedge_budget_earn(struct hedge_budget *b, int64_t percent); /* a question was asked */
+/* Is there a whole one? Nothing is taken. */
 bool hedge_budget_has(const struct hedge_budget *b);
 bool hedge_budget_spend(struct hedge_budget *b); /* false: it is empty */
 

@@ -17,7 +17,7 @@ struct kept {
     size_t said;
 };
 
-void kept_init(struct kept *k);
+void kept_init(struct kept *k); /* no part yet; then kept_done */
 void kept_done(struct kept *k);
 /* Where to write the next part, one JSON value, which stands after `said` bytes of text. */
 struct json_out *kept_part(struct kept *k, size_t said);

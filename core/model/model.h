@@ -199,10 +199,12 @@ void models_close(struct models *m); /* the last one frees them; NULL is fine */
  */
 void models_probe(struct models *m, struct op *op);
 const struct model *models_find(const struct models *m, struct str name); /* NULL: no such */
-size_t models_count(const struct models *m);
+size_t models_count(const struct models *m);                              /* of those that chat */
+/* In the order of the configuration. NULL: i is too large. */
 const struct model *models_at(const struct models *m, size_t i);
 /* Those that make vectors are a list of their own: nobody chats with them. NULL: no such. */
 const struct model *models_embedder(const struct models *m, struct str name); /* "" = the first */
+/* NULL: i is too large. */
 const struct model *models_embedder_at(const struct models *m, size_t i);
 /* The list "models" of the example configuration, all of it commented out. */
 void models_example(struct buf *to);
@@ -221,6 +223,7 @@ struct model_answer {
     unsigned tries;
     uint32_t first_token_ms, total_ms;
 };
+/* Frees all of it; it is empty then, and its calls and kept are gone. */
 void model_answer_done(struct model_answer *a);
 
 /*
@@ -266,7 +269,7 @@ struct model_vectors {
     int64_t tokens;
     bool known; /* the backend said how many tokens it were */
 };
-void model_vectors_done(struct model_vectors *v);
+void model_vectors_done(struct model_vectors *v); /* frees them; there are none then */
 /* Vector i < v->n. */
 static inline const float *model_vector(const struct model_vectors *v, size_t i)
 {

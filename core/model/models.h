@@ -64,6 +64,7 @@ struct models {
  */
 struct model *models_make(struct models *models, const struct model_type *type,
                           const struct conf_item *from, struct err *why);
+/* Put it into the list of those that chat, or that make vectors; its name is not taken. */
 void models_add(struct models *models, const struct model *m);
 /* model.c: make, check and add what a group of the configuration says. */
 enum err_kind models_configure(struct models *models, const struct conf_item *from,

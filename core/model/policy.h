@@ -33,7 +33,7 @@ enum policy_rest {
     POLICY_REST,      /* it rests for why->retry_after_ms: its limit is reached */
     POLICY_LONG_REST, /* until a human has done something: key, credit, name */
 };
-enum policy_rest policy_rest(const struct err *why);
+enum policy_rest policy_rest(const struct err *why); /* why: of model_ask, not ERR_NONE */
 
 struct policy_try {
     unsigned n, max;          /* this was try n of max */

@@ -18,8 +18,8 @@ bool models_prices_known(const struct models *models);
 
 /* From generations.c. */
 struct prices;
-struct prices *prices_new(struct loop *loop);
+struct prices *prices_new(struct loop *loop); /* empty, until models_load_prices */
 /* These may be asked: their prices are wanted. */
 void prices_expect(struct models *models);
-void prices_forget(struct prices *p, const struct model *m);
-void prices_free(struct prices *p);
+void prices_forget(struct prices *p, const struct model *m); /* it goes, and its price with it */
+void prices_free(struct prices *p);                          /* NULL is fine */

@@ -40,7 +40,7 @@ struct reader {
  */
 void reader_init(struct reader *r, const struct model *m, struct model_sink *sink, bool lines,
                  enum err_kind (*on_json)(void *ctx, struct json *doc, struct err *why), void *ctx);
-void reader_done(struct reader *r);
+void reader_done(struct reader *r); /* what it holds of an unended event is dropped */
 /*
  * content_type   as the server sent it
  * end            nothing follows; half an event at the end is not an error, a half document is

@@ -31,6 +31,7 @@ struct remote {
                     "quotes: what the server knows and there is no key for."       \
     }
 
+/* m: of a type whose struct begins with struct remote. */
 static inline const struct remote *remote_of(const struct model *m)
 {
     return container_of(m, const struct remote, base);

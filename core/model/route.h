@@ -37,13 +37,14 @@ struct route {
  * models_open and models_renew. */
 enum err_kind routes_read(struct models *models, struct conf_doc *const *docs, size_t n_docs,
                           struct err *why);
-void routes_example(struct buf *to);
+void routes_example(struct buf *to); /* the list "routes" of the example configuration */
 /* A route, or the model of that name alone; NULL: there is none. The names of a route come first.
  */
 const struct route *routes_find(const struct models *models, struct str name);
+/* Who answers when nothing is chosen: the first route, else the first model alone. Never NULL. */
 const struct route *routes_default(const struct models *models);
-size_t routes_count(const struct models *models);
-const struct route *routes_at(const struct models *models, size_t i);
+size_t routes_count(const struct models *models); /* of those with a name of their own */
+const struct route *routes_at(const struct models *models, size_t i); /* i < routes_count */
 
 /* What happened, for the receipt: a line a model. */
 struct route_log {

@@ -53,7 +53,7 @@ struct catalog {
 
 /* server   [A-Za-z0-9_-], lives as long as the catalog */
 void catalog_init(struct catalog *c, const char *server, const struct catalog_limits *limits);
-void catalog_done(struct catalog *c);
+void catalog_done(struct catalog *c); /* its tools, and all that points into them, are gone */
 /*
  * Take one result of tools/list.
  * ret_cursor  of the next page, in the catalog's memory; "" = this was the last one

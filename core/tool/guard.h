@@ -23,7 +23,7 @@ struct guard {
     size_t n;
 };
 
-void guard_init(struct guard *g);
+void guard_init(struct guard *g); /* for a new answer: no call was made */
 /*
  * Before a call is made: note it, and judge.
  * arguments  JSON; white space makes no difference

@@ -21,5 +21,5 @@ enum err_kind server_wire(struct server *s, struct err *why);
 void server_take_catalog(struct server *s, struct catalog *fresh);
 /* Who speaks in the log: "mcp/NAME"; a static buffer. */
 const char *server_who(const struct server *s);
-void server_stop_opening(struct server *s);
-void server_stop_calls(struct server *s);
+void server_stop_opening(struct server *s); /* if it connects; the waiters hear nothing */
+void server_stop_calls(struct server *s);   /* those under way fail as ERR_CANCELLED */

@@ -56,7 +56,7 @@ struct tool_answer {
     bool failed;     /* by the tool, or on the way there */
     uint32_t ms;     /* it took */
 };
-void tool_answer_done(struct tool_answer *a);
+void tool_answer_done(struct tool_answer *a); /* frees its text; it is empty then */
 /*
  * Make one call of a model's.
  * call     borrowed for the call; its arguments are checked
