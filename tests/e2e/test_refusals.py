@@ -159,7 +159,8 @@ def gateway_of(world, names):
     models = [{"name": f"m{n}", "model": name, "tries": TRIES, **common, **ROWS[name].more} for n, name in names]
     models += [{"name": "second", **common}, {"name": "wide", **common, "context_tokens": 16000}]
     routes = [{"name": f"r{n}", "models": [f"m{n}", "wide" if ROWS[name].wide else "second"]} for n, name in names]
-    return world.gateway(None, models=models, routes=routes, channels=[{"name": "web", "type": "web", "frames_per_second": 1000}]).start()
+    return world.gateway(None, models=models, routes=routes, chat={"rate_per_minute": 0, "rate_ip_per_minute": 0},
+                         channels=[{"name": "web", "type": "web", "frames_per_second": 1000}]).start()
 
 
 class Page:
