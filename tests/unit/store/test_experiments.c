@@ -318,7 +318,7 @@ static void keep(const struct claimed *c, const char *exposures)
         .parts = STR("[]"),
         .costs = STR("[{\"id\": \"0192f000-0000-7000-8000-000000000001\", \"provider\": \"p\","
                      " \"model\": \"m\", \"prompt\": 1, \"completion\": 1, \"cached\": 0,"
-                     " \"reasoning\": 0, \"estimated\": false, \"cost\": 0.25}]"),
+                     " \"written\": 0, \"reasoning\": 0, \"estimated\": false, \"cost\": 0.25}]"),
         .exposures = str_of(exposures)
     };
     struct pg_rows kept = { .n = 0 };

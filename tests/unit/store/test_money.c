@@ -210,10 +210,11 @@ static struct request_ids take_in(const char *event, const char *from, const cha
     return ids;
 }
 
-#define LINE(id, cost)                                 \
-    "{\"id\":\"0192f000-0000-7000-8000-00000000000" id \
-    "\",\"provider\":\"openai\",\"model\":\"m\","      \
-    "\"prompt\":10,\"completion\":2,\"cached\":1,\"reasoning\":0,\"estimated\":false" cost "}"
+#define LINE(id, cost)                                           \
+    "{\"id\":\"0192f000-0000-7000-8000-00000000000" id           \
+    "\",\"provider\":\"openai\",\"model\":\"m\","                \
+    "\"prompt\":10,\"completion\":2,\"cached\":1,\"written\":3," \
+    "\"reasoning\":0,\"estimated\":false" cost "}"
 
 static void answer(const struct request_ids *ids, const char *costs)
 {
@@ -245,8 +246,9 @@ Test(money, a_reply_leaves_its_costs_once)
     struct request_ids ids = take_in("e1", "p1", "{}");
     answer(&ids, "[" LINE("1", ",\"cost\":0.000000015,\"version\":\"v1\"") "," LINE("2", "") "]");
     cr_expect_str_eq(
-        SQL("SELECT cost, pricing_version, channel, cached_tokens FROM cost_records ORDER BY id"),
-        "0.00000002|v1|bot|1\n||bot|1");
+        SQL("SELECT cost, pricing_version, channel, cached_tokens, written_tokens, failed"
+            " FROM cost_records ORDER BY id"),
+        "0.00000002|v1|bot|1|3|\n||bot|1|3|");
     cr_expect_str_eq(SQL("SELECT total_cost FROM requests"), "0.00000002", "of what is known");
 }
 
@@ -255,6 +257,15 @@ Test(money, a_reply_without_any_price_costs_unknown)
     struct request_ids ids = take_in("e1", "p1", "{}");
     answer(&ids, "[" LINE("1", "") "]");
     cr_expect_str_eq(SQL("SELECT count(*) FROM cost_records WHERE cost IS NULL"), "1");
+    cr_expect_str_eq(SQL("SELECT count(*) FROM requests WHERE total_cost IS NULL"), "1");
+}
+
+/* Who answered has no price, so that nothing is known although who failed before took nothing. */
+Test(money, what_failed_is_kept_and_counts_for_nothing)
+{
+    struct request_ids ids = take_in("e1", "p1", "{}");
+    answer(&ids, "[" LINE("1", ",\"cost\":0,\"failed\":\"io\"") "," LINE("2", "") "]");
+    cr_expect_str_eq(SQL("SELECT cost, failed FROM cost_records ORDER BY id"), "0.00000000|io\n|");
     cr_expect_str_eq(SQL("SELECT count(*) FROM requests WHERE total_cost IS NULL"), "1");
 }
 
