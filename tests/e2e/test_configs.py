@@ -68,7 +68,7 @@ def test_a_new_model_answers_in_all_processes_at_once(world, gateway, admin, oth
 
 
 def test_an_answer_under_way_is_finished_by_the_model_that_began_it(world, gateway, admin, other):
-    pieces = [f"piece {n} " for n in range(12)]
+    pieces = [f"piece {n} " for n in range(30)]
     world.model.on("story", world.model.stream(pieces, pause=0.1))
     alice, bob = world.bot.person(7), world.bot.person(8)
     world.bot.say(alice, "a story")
