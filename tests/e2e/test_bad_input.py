@@ -219,7 +219,7 @@ def test_10000_pieces_at_once(world, gateway):
 def test_a_model_that_repeats_itself_for_ever(world):
     slow_model(world)
     seen = ask(world, world.model.endless(0, words=["again "]))
-    assert seen.startswith("again again") and "broke here" in seen and seen.count("again") < 300
+    assert seen.startswith("again again") and "broke here" in seen and seen.count("again") < 2000, "what one read brings"
     wait_until(lambda: world.model.asks[-1].cancelled)
 
 
