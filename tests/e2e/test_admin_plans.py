@@ -123,6 +123,7 @@ def filters(known):
         "deliveries.list": {"status": ["pending", "sending", "sent", "unknown", "dead", "dropped"],
                             "channel": [past.CHANNEL, past.SELDOM, "nothing"]},
         "experiments.list": {"status": ["running"]},
+        "tools.definitions": {"server": ["nothing"], "is_changed": ["true", "false"]},
         "webhooks.deliveries": {"status": ["pending", "sending", "delivered", "dead"]},
         "users.list": {"q": ["person700", "nobody"], "role": ["user", "manager", "service"], "channel_type": ["telegram", "nothing"]},
     }

@@ -153,7 +153,7 @@ def test_stop_and_refusals_take_nothing_for_good(world):
     world.model.on("broken", world.model.broken(503))
     assert "could not get an answer" in say(world, alice, "broken")
     assert world.sql("SELECT spent, reserved FROM budgets") == [(0, 0)]
-    assert world.one("SELECT count(*) FROM cost_records") == 0, "who refuses takes no money"
+    assert world.sql("SELECT cost = 0, failed FROM cost_records") == [(True, "io")], "who refuses takes no money"
     text = say(world, alice, "/budget")
     assert re.search(r"\$0\.00 of \$1\.00", text), text
     stays(lambda: world.one("SELECT reserved FROM budgets") == 0, 1)
