@@ -137,6 +137,7 @@ enum err_kind conf_value_refuse(const struct conf_field *f, struct str text, str
         [CONF_SIZE] = "must be a size: \"64KB\", \"1MB\" or bytes",
         [CONF_ENUM] = "must be one of",
         [CONF_LIST] = "must be a list of strings: [ \"a\", \"b\" ]",
+        [CONF_OBJECT] = "must be a group { ... }, or a JSON object in quotes",
     };
     _cleanup_(buf_done) struct buf must = BUF_INIT(ERR_MSG_MAX);
     struct conf_guess guess = { .word = text };

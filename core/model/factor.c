@@ -3,9 +3,9 @@
 #include "core/base/mem.h"
 #include "core/model/models.h"
 
-#define KNOWN      1000
-#define LEAST      500 /* beyond, it is a server that says anything, not a tokenizer */
-#define MOST       3000
+/* Servers leave tools or a template out of their count, not out of the window. */
+#define LEAST      1000
+#define MOST       3000 /* beyond, it is a server that says anything, not a tokenizer */
 #define PART       8
 #define TOKENS_MIN 200 /* of less, what a chat template adds is too large a part */
 
@@ -36,7 +36,7 @@ void factor_learn(struct models *models, const struct model *m, const struct mod
     int64_t estimated = tokens_of_ask(ask);
     if (!says_something(ask, usage, estimated)) return;
     int64_t now =
-        usage->prompt_tokens < INT64_MAX / KNOWN ? usage->prompt_tokens * KNOWN / estimated : MOST;
+        usage->prompt_tokens < INT64_MAX / 1000 ? usage->prompt_tokens * 1000 / estimated : MOST;
     now = now < LEAST ? LEAST : now > MOST ? MOST : now;
     struct factor *f = find(models, m);
     if (f) {
@@ -51,13 +51,12 @@ void factor_learn(struct models *models, const struct model *m, const struct mod
 int64_t factor_permille(const struct models *models, const struct model *m)
 {
     const struct factor *f = find(models, m);
-    return f ? f->permille : KNOWN;
+    return f ? f->permille : LEAST;
 }
 
 int64_t factor_tokens(const struct models *models, const struct model *m, int64_t estimated)
 {
-    int64_t permille = factor_permille(models, m);
-    return permille > KNOWN ? (estimated * permille + KNOWN - 1) / KNOWN : estimated;
+    return (estimated * factor_permille(models, m) + 999) / 1000;
 }
 
 void factor_forget(struct factor **first, const struct model *m)

@@ -11,9 +11,10 @@
  * short questions, those with pictures, and usage that was estimated. */
 void factor_learn(struct models *models, const struct model *m, const struct model_ask *ask,
                   const struct model_usage *usage);
-/* Real tokens for a thousand estimated ones; 1000 = nothing is known. From 500 to 3000. */
+/* Real tokens for a thousand estimated ones, 1000 to 3000; 1000 = as estimated, less, or not known.
+ */
 int64_t factor_permille(const struct models *models, const struct model *m);
-/* As many tokens of this model as are estimated, by what is known, and never less than that. */
+/* So many estimated ones in tokens of this model. */
 int64_t factor_tokens(const struct models *models, const struct model *m, int64_t estimated);
 
 struct factor;
