@@ -300,8 +300,8 @@ static _Noreturn void become(const struct child *c, const char *directory, char 
     sigset_t none;
     sigemptyset(&none);
     for (int n = 1; n < NSIG; n++) signal(n, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid(); /* a group of its own, all of which can be ended */
+    sigprocmask(SIG_SETMASK, &none, NULL); /* NOLINT(concurrency-mt-unsafe): one thread is left */
+    setsid();                              /* a group of its own, all of which can be ended */
     /* Above those that are put in place now: one of ours may have been closed when we began. */
     for (int i = 0; i < N_PIPES; i++) ends->std[i] = fcntl(ends->std[i], F_DUPFD_CLOEXEC, N_PIPES);
     ends->tell = fcntl(ends->tell, F_DUPFD_CLOEXEC, N_PIPES);

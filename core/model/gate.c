@@ -265,10 +265,9 @@ static void on_tell(struct timer *timer)
 /* Who has just come. */
 static void tell_place(struct gate_ticket *newcomer)
 {
-    struct gate_ticket *t;
     size_t place = 1;
     foretell(newcomer->gate);
-    while ((t = next_turn(newcomer->gate)) != newcomer) place++;
+    while (next_turn(newcomer->gate) != newcomer) place++;
     tell(newcomer, place);
 }
 

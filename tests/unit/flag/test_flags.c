@@ -61,7 +61,10 @@ static void setup(void)
     pg_server_sql(&fx.server, "SELECT flags_touch()");
     redis_publish(r.redis, FLAGS_CHANNEL, STR("x"));
     while (flags_revision(flags) == before) loop_run_for(&r.loop, 2);
-    n_pushed = look("parley_flags_loads_total{cause=\"push\"} ");
+    do { /* it may have heard of this twice: by what was said, and by having begun to listen */
+        n_pushed = look("parley_flags_loads_total{cause=\"push\"} ");
+        loop_run_for(&r.loop, 50);
+    } while (look("parley_flags_loads_total{cause=\"push\"} ") != n_pushed);
 }
 
 static void teardown(void)
