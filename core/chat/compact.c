@@ -68,10 +68,8 @@ static struct str transcript(struct turn *t, size_t first, size_t n)
 /* The same for every model: the window of one that is asked instead is not looked at. */
 static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
 {
-    struct turn *t = ctx;
-    (void)so_far; /* half a summary is none */
-    budget_asked(t, m);
-    return t->summary_ask;
+    (void)m, (void)so_far; /* half a summary is none */
+    return ((struct turn *)ctx)->summary_ask;
 }
 
 /* Nobody watches it being written. */
@@ -124,15 +122,11 @@ enum flow_rc compact_start(struct flow *f)
 {
     struct turn *t = turn_of(f);
     if (!t->compacting) return FLOW_NEXT;
-    char user[UUID_TEXT_MAX];
-    uuid_text(&t->request.user, user);
-    const struct route_asker asker = { .ask = question_for,
-                                       .on_text = on_piece,
-                                       .ctx = t,
-                                       .keeps_half = true,
-                                       .waits = true,
-                                       .channel = str_of(t->channel->name),
-                                       .person = arena_dup(&t->arena, str_of(user)) };
+    struct route_asker asker = turn_asker(t);
+    asker.ask = question_for;
+    asker.on_text = on_piece;
+    asker.keeps_half = true;
+    asker.waits = true;
     route_ask(t->models, turn_route(t), &t->flow.op, &asker, &t->summary, &t->summary_asked);
     return FLOW_WAIT;
 }

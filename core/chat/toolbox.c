@@ -236,6 +236,12 @@ static void on_place(void *ctx, size_t place, uint64_t wait_ms)
     w->asker.on_place(w->asker.ctx, place, wait_ms);
 }
 
+static void on_ask(void *ctx, const struct model *m)
+{
+    struct toolwork *w = ctx;
+    w->asker.on_ask(w->asker.ctx, m);
+}
+
 static void on_took(void *ctx, const char *step, uint64_t ms)
 {
     struct toolwork *w = ctx;
@@ -261,6 +267,7 @@ static enum flow_rc ask_start(struct flow *f)
     struct turn *t = w->t;
     struct route_asker asker = w->asker; /* who asks, and who is told of the place in the row */
     asker.ask = question_for;
+    asker.on_ask = w->asker.on_ask ? on_ask : NULL;
     asker.on_count = w->asker.on_count ? on_count : NULL;
     asker.shorten = w->asker.shorten ? shorten : NULL;
     asker.on_text = on_piece;

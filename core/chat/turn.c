@@ -476,11 +476,6 @@ static void on_place(void *ctx, size_t place, uint64_t wait_ms)
     editor_note(&t->editor, str_of(note));
 }
 
-static void on_took(void *ctx, const char *step, uint64_t ms)
-{
-    receipt_took(ctx, step, ms);
-}
-
 static void on_restart(void *ctx)
 {
     editor_restart(&((struct turn *)ctx)->editor);
@@ -488,8 +483,28 @@ static void on_restart(void *ctx)
 
 static const struct model_ask *question_for(void *ctx, const struct model *m, struct str so_far)
 {
-    budget_asked(ctx, m);
     return question_make(ctx, m, so_far);
+}
+
+static void on_ask(void *ctx, const struct model *m)
+{
+    budget_asked(ctx, m);
+}
+
+static void on_took(void *ctx, const char *step, uint64_t ms)
+{
+    receipt_took(ctx, step, ms);
+}
+
+struct route_asker turn_asker(struct turn *t)
+{
+    char user[UUID_TEXT_MAX];
+    uuid_text(&t->request.user, user);
+    return (struct route_asker){ .on_ask = on_ask,
+                                 .on_took = on_took,
+                                 .ctx = t,
+                                 .channel = str_of(t->channel->name),
+                                 .person = arena_dup(&t->arena, str_of(user)) };
 }
 
 static bool make_shorter(void *ctx)
@@ -517,22 +532,17 @@ static enum flow_rc ask_start(struct flow *f)
     if (t->stop == TURN_STOPPED) return stopped(t);
     t->asked_ms = clock_ms();
     t->model = turn_route(t)->v[0]; /* of whom a failure before the first question is told */
-    char user[UUID_TEXT_MAX];
-    uuid_text(&t->request.user, user);
-    const struct route_asker asker = { .ask = question_for,
-                                       .on_count = question_counted,
-                                       .shorten = make_shorter,
-                                       .on_text = on_piece,
-                                       .on_restart = on_restart,
-                                       .on_place = on_place,
-                                       .on_took = on_took,
-                                       .reserve = reserve_more,
-                                       .reserved = reserved_more,
-                                       .ctx = t,
-                                       .keeps_half = !switch_on(t, FLAG_MIDSTREAM_FAILOVER),
-                                       .waits = !switch_on(t, FLAG_HEDGED_REQUESTS),
-                                       .channel = str_of(t->channel->name),
-                                       .person = arena_dup(&t->arena, str_of(user)) };
+    struct route_asker asker = turn_asker(t);
+    asker.ask = question_for;
+    asker.on_count = question_counted;
+    asker.shorten = make_shorter;
+    asker.on_text = on_piece;
+    asker.on_restart = on_restart;
+    asker.on_place = on_place;
+    asker.reserve = reserve_more;
+    asker.reserved = reserved_more;
+    asker.keeps_half = !switch_on(t, FLAG_MIDSTREAM_FAILOVER);
+    asker.waits = !switch_on(t, FLAG_HEDGED_REQUESTS);
     if (t->channel->type->typing) timer_set(t->chat->loop, &t->typing, TYPING_FIRST_MS);
     toolbox_ask(t, &f->op, &asker);
     return FLOW_WAIT;

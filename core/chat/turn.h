@@ -161,6 +161,10 @@ void turn_say(struct turn *t, const char *fmt, ...) __attribute__((format(printf
 /* Who answers here: the conversation's choice, the person's, the channel's, the process's. */
 const struct route *turn_route(const struct turn *t);
 
+/* Who asks for it: for whom, and who hears that a model is asked and what took time. What is asked,
+ * and what becomes of the answer, is missing. */
+struct route_asker turn_asker(struct turn *t);
+
 /* Its line in the log, and its metrics. From the turn's end. */
 void turn_log(const struct turn *t);
 

@@ -177,6 +177,7 @@ static void racer_ask(struct racer *r, const struct model *m, struct model_answe
     r->answer = answer;
     r->began_ms = clock_ms();
     r->ask = race->plan.asker.ask(race->plan.asker.ctx, m, STR_NONE);
+    if (race->plan.asker.on_ask) race->plan.asker.on_ask(race->plan.asker.ctx, m);
     model_ask(race->models, m, &r->op, r->ask, on_piece, r, answer);
 }
 

@@ -274,6 +274,7 @@ static void ask_hedged(struct routing *r, const struct model *m)
 static void ask_alone(struct routing *r, const struct model *m, struct model_answer *into)
 {
     r->ask = r->asker.ask(r->asker.ctx, m, so_far(r));
+    if (r->asker.on_ask) r->asker.on_ask(r->asker.ctx, m);
     model_ask(r->models, m, &r->flow.op, r->ask, on_piece, r, into);
 }
 

@@ -76,6 +76,9 @@ struct route_asker {
     /* The question for this model, whose window may differ. so_far: half an answer to go on with;
      * "" = none. The result lives until the op ends. */
     const struct model_ask *(*ask)(void *ctx, const struct model *m, struct str so_far);
+    /* That question goes out to the model now; `ask` is also called to see how long it is. NULL =
+     * no matter. */
+    void (*on_ask)(void *ctx, const struct model *m);
     /* The question that `ask` gave last has so many tokens, by the model's own count: it will be
      * asked for anew. NULL = no matter, and nobody counts. */
     void (*on_count)(void *ctx, const struct model *m, int64_t tokens);

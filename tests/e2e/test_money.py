@@ -83,6 +83,8 @@ def test_who_gives_up_in_the_row_pays_nothing(world):
     wait_until(lambda: world.model.asks)
     world.bot.say(bob, "me too")
     wait_until(lambda: world.one("SELECT count(*) FROM budget_reservations") == 2, what="bob waits for his turn")
+    wait_until(lambda: world.one("SELECT count(asked_at) FROM budget_reservations") == 1)
+    stays(lambda: world.one("SELECT count(asked_at) FROM budget_reservations") == 1, 0.5)
     world.bot.say(bob, "/stop")
     world.wait_settled(3)
     assert len(world.model.asks) == 1
