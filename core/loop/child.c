@@ -21,7 +21,6 @@
 #define READ_SIZE    65536
 #define DRAIN_MS     200 /* after its end: for what is left in the pipes */
 #define FILES_MAX    1024
-#define FDS_MAX      65536 /* of ours, where the kernel cannot close all */
 #define ENV_MAX      64
 #define ENV_TEXT_MAX (64 * 1024)
 
@@ -306,9 +305,8 @@ static _Noreturn void become(const struct child *c, const char *directory, char 
     for (int i = 0; i < N_PIPES; i++) ends->std[i] = fcntl(ends->std[i], F_DUPFD_CLOEXEC, N_PIPES);
     ends->tell = fcntl(ends->tell, F_DUPFD_CLOEXEC, N_PIPES);
     for (int i = 0; i < N_PIPES; i++) dup2(ends->std[i], i);
-    if (close_range(N_PIPES, UINT_MAX, CLOSE_RANGE_CLOEXEC) != 0) /* a kernel before 5.11 */
-        for (int fd = N_PIPES; fd < FDS_MAX; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
-    bool well = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir(directory) == 0;
+    bool well = close_range(N_PIPES, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0 &&
+                prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir(directory) == 0;
     set_limits(&c->conf.limits);
     if (well) execvpe(c->conf.argv[0], (char **)(uintptr_t)c->conf.argv, env);
     int why = errno;

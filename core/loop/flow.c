@@ -97,7 +97,7 @@ static enum flow_rc call_done(struct flow *f)
 static enum flow_rc call_start(struct flow *f)
 {
     f->next = (uint16_t)(f->at + 1);
-    f->step_began_ms = clock_ms();
+    if (f->kind->left) f->step_began_ms = clock_ms();
     fault_point(f->kind->name, flow_at(f), "start");
     log_step(f, "step starts");
     return call(f, f->kind->steps[f->at].start);

@@ -49,7 +49,7 @@ struct flow {
     struct flow *child; /* flow_call: the flow this one waits for */
     struct flow *parent;
     struct err err;
-    uint64_t step_began_ms;
+    uint64_t step_began_ms; /* if kind->left wants to know */
     uint16_t at, next;
     bool inside;   /* a step is on the stack: a stop that arrives now is deferred */
     bool stopping; /* no step runs any more; end() is due */

@@ -22,19 +22,19 @@ static struct factor *find(const struct models *models, const struct model *m)
     return f;
 }
 
-static bool says_something(const struct model_ask *ask, const struct model_usage *usage,
-                           int64_t estimated)
+static bool says_something(const struct model_ask *ask, const struct model_usage *usage)
 {
     for (size_t i = 0; i < ask->n_messages; i++)
         if (ask->messages[i].n_pictures) return false;
-    return usage->known && usage->prompt_tokens > 0 && estimated >= TOKENS_MIN;
+    return usage->known && usage->prompt_tokens > 0;
 }
 
 void factor_learn(struct models *models, const struct model *m, const struct model_ask *ask,
                   const struct model_usage *usage)
 {
+    if (!says_something(ask, usage)) return;
     int64_t estimated = tokens_of_ask(ask);
-    if (!says_something(ask, usage, estimated)) return;
+    if (estimated < TOKENS_MIN) return;
     int64_t now =
         usage->prompt_tokens < INT64_MAX / 1000 ? usage->prompt_tokens * 1000 / estimated : MOST;
     now = now < LEAST ? LEAST : now > MOST ? MOST : now;

@@ -296,14 +296,19 @@ class FakeOpenAI(FakeServer):
         return behave, released.set
 
     @staticmethod
-    def muttering(pieces, pause=0.05):
+    async def _begun(request, pieces):
+        """A stream that has brought these pieces, and goes on."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}).encode() + b"\n\n")
+        return response
+
+    @classmethod
+    def muttering(cls, pieces, pause=0.05):
         """These pieces, then keep-alive comments for ever."""
         async def behave(request, ask):
-            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
-            for piece in pieces:
-                await response.write(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}).encode()
-                                     + b"\n\n")
+            response = await cls._begun(request, pieces)
             while True:
                 await response.write(b": keep-alive\n\n")
                 await asyncio.sleep(pause)
@@ -316,14 +321,10 @@ class FakeOpenAI(FakeServer):
             cut(request)
         return behave
 
-    @staticmethod
-    def error_in_stream(pieces=("half ",)):
+    @classmethod
+    def error_in_stream(cls, pieces=("half ",)):
         async def behave(request, ask):
-            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
-            for piece in pieces:
-                await response.write(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}).encode()
-                                     + b"\n\n")
+            response = await cls._begun(request, pieces)
             await response.write(b'data: {"error":{"message":"overloaded","code":503}}\n\n')
             return response
         return behave
