@@ -93,6 +93,7 @@ static bool is_sending(const struct editor *e)
 static void send_preview(struct editor *e)
 {
     struct turn *t = e->turn;
+    if (!turn_holds(t)) return; /* it would take the place of an answer that another process gave */
     struct str head = preview_head(e);
     bool waits = head.n == 0 && e->notice.n > 0;
     if (head.n == e->shown && !waits) return; /* full: the rest comes with the final parts */
@@ -166,8 +167,9 @@ static void show_progress(struct editor *e, struct str so_far, struct str piece)
 {
     const struct claimed *rq = &e->turn->request;
     struct channel *ch = e->turn->channel;
+    if (!ch->type->progress || !turn_holds(e->turn)) return;
     const struct place where = { rq->workspace, rq->place, rq->thread };
-    if (ch->type->progress) ch->type->progress(ch, &where, rq->request, so_far, piece);
+    ch->type->progress(ch, &where, rq->request, so_far, piece);
 }
 
 void editor_grew(struct editor *e, struct str piece)

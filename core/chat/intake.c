@@ -221,9 +221,10 @@ static void start_work(struct intake *in)
     if (chat->draining) {
         if (claimed) keeper_requeue(chat, rq.request, rq.attempt);
     } else if (in->rq.urgent) {
-        turn_start(chat, NULL, in->ids.conversation, in->ids.request, claimed ? &in->rows : NULL);
+        turn_start(chat, NULL, in->ids.conversation, in->ids.request, claimed ? &in->rows : NULL,
+                   in->began_ms);
     } else if (claimed) {
-        lane_take(chat, in->ids.conversation, &in->rows);
+        lane_take(chat, in->ids.conversation, &in->rows, in->began_ms);
     } else {
         lane_notify(chat, in->ids.conversation, queue_of(in));
     }

@@ -76,12 +76,22 @@ static void renew_failed(struct keeper *k)
     k->n_renewing = 0;
 }
 
+/* Those that were not, the answer names: they are told afterwards. */
+static void renewed(struct keeper *k)
+{
+    list_each (it, next, &k->chat->turns) {
+        struct turn *t = container_of(it, struct turn, flow.link);
+        if (t->renewed_ms == k->renewing_ms) t->leased_ms = k->renewing_ms;
+    }
+}
+
 /*
  * It belongs to somebody else now, unless it ended in this very moment: it has to be gone twice.
  * Until then it can write nothing anyway.
  */
 static void lease_gone(struct turn *t)
 {
+    t->leased_ms = 0;
     if (++t->missed_renewals < 2) return;
     metric_add(&m_lost, 1);
     log_warn("turn", "lease lost, leaving the answer to its new owner", "turn=%s", t->id);
@@ -95,6 +105,8 @@ static void on_renewed(struct op *op)
         log_warn("turn", "leases not renewed, trying again", "text=%s",
                  log_quote(str_of(op->err.msg)));
         renew_failed(k);
+    } else {
+        renewed(k);
     }
     renew_arm(k);
     for (int i = 0; op->err.kind == ERR_NONE && i < k->renew_rows.n; i++) {
@@ -152,7 +164,7 @@ static void on_swept(struct op *op)
         if (!pg_rows_bool(&k->sweep_rows, i, 2))
             lane_notify(chat, conversation, QUEUE_WAIT);
         else if (!urgent_runs(chat, request))
-            turn_start(chat, NULL, conversation, request, NULL);
+            turn_start(chat, NULL, conversation, request, NULL, 0);
     }
     pg_rows_done(&k->sweep_rows);
 }

@@ -30,11 +30,11 @@ bool lane_has_place(const struct chat *chat)
     return chat->n_running + chat->n_beginning < (size_t)chat->conf.turns_max;
 }
 
-static void lane_start(struct lane *lane, struct pg_rows *taken)
+static void lane_start(struct lane *lane, struct pg_rows *taken, uint64_t since)
 {
     lane->more = false;
     lane->chat->n_running++;
-    turn_start(lane->chat, lane, lane->conversation, (struct uuid){ { 0 } }, taken);
+    turn_start(lane->chat, lane, lane->conversation, (struct uuid){ { 0 } }, taken, since);
 }
 
 static void lane_go(struct lane *lane)
@@ -49,7 +49,7 @@ static void lane_go(struct lane *lane)
         list_push(&chat->ready, &lane->ready);
         return;
     }
-    lane_start(lane, NULL);
+    lane_start(lane, NULL, 0);
 }
 
 static void on_later(struct timer *t)
@@ -86,7 +86,7 @@ void lane_notify(struct chat *chat, struct uuid conversation, int queue)
         lane_go(lane);
 }
 
-void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *taken)
+void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *taken, uint64_t since)
 {
     struct lane *lane = lane_find(chat, &conversation);
     if (!lane) lane = lane_new(chat, conversation);
@@ -96,7 +96,7 @@ void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *take
     }
     timer_clear(chat->loop, &lane->later);
     list_drop(&lane->ready);
-    lane_start(lane, taken);
+    lane_start(lane, taken, since);
 }
 
 void lane_start_waiting(struct chat *chat)

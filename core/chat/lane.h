@@ -30,9 +30,10 @@ bool lane_has_place(const struct chat *chat);
 /* A place may be free: the lanes that have waited longest for one take it. */
 void lane_start_waiting(struct chat *chat);
 
-/* Its next request is claimed already. taken: rows of the store_accept that did it; moved, or left
- * where a turn is under way all the same: then its end claims again what is ours. */
-void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *taken);
+/* Its next request is claimed already. taken: rows of the store_accept that did it, which began at
+ * `since`; moved, or left where a turn is under way all the same: then its end claims again what is
+ * ours. */
+void lane_take(struct chat *chat, struct uuid conversation, struct pg_rows *taken, uint64_t since);
 
 /* From the turn's end: done = its request is finished or not ours; more = another request waits. */
 void lane_turn_ended(struct lane *lane, bool done, bool more);

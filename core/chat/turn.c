@@ -191,6 +191,7 @@ static enum flow_rc claim_done(struct flow *f)
     trial_begin(t);
     switches_init(t);
     question_reset(t);
+    t->leased_ms = t->leasing_ms;
     editor_init(&t->editor, t);
     if (!rq->sending) return judge(t);
     t->outcome = arena_cstr(&t->arena, rq->outcome);
@@ -203,6 +204,7 @@ static enum flow_rc claim_start(struct flow *f)
 {
     struct turn *t = turn_of(f);
     if (t->claim_rows.n > 0) return claim_done(f); /* it was claimed as it came in */
+    t->leasing_ms = clock_ms();
     store_claim(t->chat->store, &f->op, t->conversation, t->urgent, str_of(t->chat->owner),
                 t->chat->conf.lease_ms, &t->claim_rows);
     return FLOW_WAIT;
@@ -687,6 +689,7 @@ static enum flow_rc keep_start(struct flow *f)
         .parts = t->parts,
         .n_parts = t->delivery->n_parts,
     };
+    t->leasing_ms = clock_ms();
     store_keep(t->chat->store, &f->op, &row, &t->rows);
     return FLOW_WAIT;
 }
@@ -714,6 +717,7 @@ static enum flow_rc keep_done(struct flow *f)
         err_set(&f->err, ERR_CANCELLED, "the lease was lost");
         return FLOW_STOP;
     }
+    t->leased_ms = t->leasing_ms;
     t->message_count = (int)pg_rows_i64(&t->rows, 0, 1);
     if (!t->notice && t->reply.n > 0) context_grew(t);
     reuse_keep(t);
@@ -817,7 +821,7 @@ const struct flow_kind turn_flow = { "turn", turn_steps, STEP_N, 0, turn_end, st
 /* ---- public ---- */
 
 void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent,
-                struct pg_rows *taken)
+                struct pg_rows *taken, uint64_t since)
 {
     struct turn *t = mem_new(struct turn);
     t->chat = chat;
@@ -827,7 +831,8 @@ void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, 
     t->urgent = urgent;
     if (taken) t->claim_rows = *taken;
     if (taken) *taken = (struct pg_rows){ .n = 0 };
-    t->began_ms = t->renewed_ms = clock_ms();
+    t->began_ms = clock_ms();
+    t->renewed_ms = t->leasing_ms = taken ? since : t->began_ms;
     t->outcome = "answered";
     t->reason = "";
     t->typing.fire = on_typing;
@@ -859,6 +864,11 @@ bool turn_stop(struct turn *t)
 void turn_interrupt(struct turn *t)
 {
     if (!t->news.name.n) cut_answer(t, TURN_INTERRUPTED);
+}
+
+bool turn_holds(const struct turn *t)
+{
+    return t->leased_ms && clock_ms() - t->leased_ms < (uint64_t)t->chat->conf.lease_ms;
 }
 
 void turn_lost(struct turn *t)

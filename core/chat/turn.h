@@ -37,6 +37,8 @@ struct turn {
     char id[UUID_TEXT_MAX]; /* the request's: in every log line */
     uint64_t began_ms;
     uint64_t renewed_ms; /* its lease: as it began, and since then by the keeper */
+    uint64_t leasing_ms; /* when the step's statement was sent that takes or prolongs it */
+    uint64_t leased_ms;  /* and the last one that did; 0 = somebody else has it */
 
     struct str configured; /* as in chat, when it began */
     struct uuid conversation, urgent;
@@ -138,9 +140,10 @@ static inline struct turn *turn_of(struct flow *f)
 /*
  * urgent   nil, or the one request to run beside the conversation's lane (then lane is NULL)
  * taken    rows of a store_accept that has claimed the request; moved. NULL = it is to be claimed
+ * since    when that was asked for, by clock_ms: the lease is not younger; no matter without it
  */
 void turn_start(struct chat *chat, struct lane *lane, struct uuid conversation, struct uuid urgent,
-                struct pg_rows *taken);
+                struct pg_rows *taken, uint64_t since);
 
 /* End the answer here: what is written is kept and delivered. False: too late, or nothing to stop.
  * A turn that does not ask the model yet will not. */
@@ -148,6 +151,13 @@ bool turn_stop(struct turn *t);
 
 /* Ask the question anew, together with what has come since. No-op unless the model is writing. */
 void turn_interrupt(struct turn *t);
+
+/*
+ * Whether the request is certainly still ours, by our own clock. What PostgreSQL cannot fence, an
+ * edit or a message to the platform, asks this first: a process that was stopped for longer than
+ * its lease wakes up in the middle of its work, and another one has answered meanwhile.
+ */
+bool turn_holds(const struct turn *t);
 
 /* The lease passed to another process: stop without writing anything. */
 void turn_lost(struct turn *t);

@@ -50,8 +50,8 @@ def test_a_refresh_leaves_no_hole(room, reason):
     room.serve()
     for n in range(3):
         least = []
-        room.slack.disconnect(reason, 1)
         before = room.slack.greeted
+        room.slack.disconnect(reason, 1)
         room.ask(f"during {n}", room.dm)
         wait_until(lambda: least.append(len(room.slack.sockets)) or room.slack.greeted > before, what="a successor")
         wait_until(lambda: least.append(len(room.slack.sockets)) or len(room.slack.sockets) == 2, what="two again")
