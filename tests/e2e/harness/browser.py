@@ -1,4 +1,4 @@
-"""Headless Chromium, driven by its own protocol over a pipe: no driver, no port."""
+"""Chromium without a head, driven by its own protocol over a pipe: no driver, no port."""
 import base64
 import itertools
 import json
@@ -26,7 +26,7 @@ class Browser:
         self._from, to_write = os.pipe()
         # Pages here are looked at: none may be slowed down, or left undrawn, as one in the background.
         foreground = "--disable-background-timer-throttling --disable-backgrounding-occluded-windows --disable-renderer-backgrounding"
-        command = (f"exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run {foreground}"
+        command = (f"exec chromium-headless-shell --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run {foreground}"
                    f" --user-data-dir={self._profile} --remote-debugging-pipe about:blank 3<&{to_read} 4>&{to_write}")
         self._process = subprocess.Popen(["bash", "-c", command], pass_fds=(to_read, to_write), stdin=subprocess.DEVNULL,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
