@@ -118,37 +118,52 @@ static const char *base_dir(void)
     return room ? MEMORY_DIR : "/tmp";
 }
 
+/* Where the cluster of that name is kept. */
+static void kept_dir(const char *name, char ret[PATH_TEXT])
+{
+    const char *version = strrchr(bin_dir(), '/') - 2;
+
+    snprintf(ret, PATH_TEXT, "%s/parley-pg-%s-%.2s-%u", base_dir(), name, version, geteuid());
+}
+
+static void new_dir(char *dir, size_t size)
+{
+    const struct passwd *user = server_user();
+
+    snprintf(dir, size, "%s/parley-pg-XXXXXX", base_dir());
+    if (!mkdtemp(dir)) die("mkdtemp");
+    if (user && chown(dir, user->pw_uid, user->pw_gid)) die("chown");
+}
+
 /* Several tests may make it at once: each makes its own and renames, the first one wins. */
+static void keep_dir(const char *own, const char *kept)
+{
+    if (rename(own, kept) != 0) RUN("rm", "-rf", (char *)own);
+}
+
 static const char *template_dir(void)
 {
     static char dir[PATH_TEXT];
     char own[64], data[PATH_TEXT];
-    const char *version = strrchr(bin_dir(), '/') - 2;
-    const struct passwd *user = server_user();
     struct stat st;
 
-    snprintf(dir, sizeof(dir), "%s/parley-pg-template-%.2s-%u", base_dir(), version, geteuid());
+    kept_dir("template", dir);
     if (stat(dir, &st) == 0) return dir;
-    snprintf(own, sizeof(own), "%s/parley-pg-initdb-XXXXXX", base_dir());
-    if (!mkdtemp(own)) die("mkdtemp");
-    if (user && chown(own, user->pw_uid, user->pw_gid)) die("chown");
+    new_dir(own, sizeof(own));
     snprintf(data, sizeof(data), "%s/data", own);
     RUN((char *)program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
         "--locale=C.UTF-8", "--no-sync", "--wal-segsize=1");
     drop_templates(data);
-    if (rename(own, dir) != 0) RUN("rm", "-rf", own);
+    keep_dir(own, dir);
     return dir;
 }
 
-static void make_cluster(struct pg_server *s)
+static void make_cluster(struct pg_server *s, const char *kept)
 {
-    const struct passwd *user = server_user();
     char from[PATH_TEXT + 8];
 
-    snprintf(from, sizeof(from), "%s/data", template_dir());
-    snprintf(s->dir, sizeof(s->dir), "%s/parley-pg-XXXXXX", base_dir());
-    if (!mkdtemp(s->dir)) die("mkdtemp");
-    if (user && chown(s->dir, user->pw_uid, user->pw_gid)) die("chown");
+    snprintf(from, sizeof(from), "%s/data", kept);
+    new_dir(s->dir, sizeof(s->dir));
     RUN("cp", "-a", from, s->dir);
     snprintf(s->url, sizeof(s->url), "postgresql:///postgres?host=%s&user=postgres", s->dir);
 }
@@ -196,7 +211,7 @@ void pg_server_start(struct pg_server *s)
 {
     pid_t parent = getpid();
 
-    if (!*s->dir) make_cluster(s);
+    if (!*s->dir) make_cluster(s, template_dir());
     s->pid = fork();
     if (s->pid < 0) die("fork");
     if (s->pid == 0) run_server(s, parent);
@@ -207,6 +222,29 @@ void pg_server_start(struct pg_server *s)
     }
     fprintf(stderr, "postgres in %s does not start, see its log\n", s->dir);
     abort();
+}
+
+int pg_server_start_kept(struct pg_server *s, const char *name)
+{
+    char kept[PATH_TEXT];
+    struct stat st;
+
+    kept_dir(name, kept);
+    int is_kept = stat(kept, &st) == 0;
+    if (is_kept) make_cluster(s, kept);
+    pg_server_start(s);
+    return is_kept;
+}
+
+void pg_server_keep(const struct pg_server *s, const char *name)
+{
+    char kept[PATH_TEXT], from[PATH_TEXT], own[64];
+
+    kept_dir(name, kept);
+    new_dir(own, sizeof(own));
+    snprintf(from, sizeof(from), "%s/data", s->dir);
+    RUN("cp", "-a", from, own);
+    keep_dir(own, kept);
 }
 
 void pg_server_shut(struct pg_server *s, int sig)

@@ -2,8 +2,8 @@
  * pg_server - a private PostgreSQL for one test: its own cluster in a new directory, on a unix
  * socket only, without fsync. Dies with the test's process. As root it runs as user postgres.
  *
- * The empty cluster is made once by initdb and kept for the next test. It has the database
- * "postgres" and no other, templates neither: quicker to copy.
+ * The empty cluster is made once by initdb and kept for the next test; so is what a test names. It
+ * has the database "postgres" and no other, templates neither: quicker to copy.
  */
 #pragma once
 #include <signal.h>
@@ -20,6 +20,10 @@ struct pg_server {
 /* Start and wait until it takes connections; aborts when it does not within 20 s. After
  * pg_server_shut it starts again with its data and address. */
 void pg_server_start(struct pg_server *s);
+/* The same, from a copy of the cluster that was kept under this name. 0: none was, it is empty. */
+int pg_server_start_kept(struct pg_server *s, const char *name);
+/* Keep a copy of its data, as the server is shut, for tests to come. name: says what is in it. */
+void pg_server_keep(const struct pg_server *s, const char *name);
 /* SIGINT: "fast", sessions are told; SIGQUIT: "immediate", like a crash. Waits for its end. */
 void pg_server_shut(struct pg_server *s, int sig);
 void pg_server_stop(struct pg_server *s);   /* end it and remove its directory */

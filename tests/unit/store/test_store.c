@@ -9,14 +9,7 @@
 #include "tests/unit/store/store_case.h"
 #include <stdio.h>
 
-static void setup(void)
-{
-    case_open();
-    cr_assert_eq(fx.report.n_applied, fx.report.n_known);
-    cr_assert_gt(fx.report.n_known, 0);
-}
-
-TestSuite(store, .init = setup, .fini = case_close, .timeout = 60);
+TestSuite(store, .init = case_open, .fini = case_close, .timeout = 60);
 
 #define OWNER_A STR("a")
 #define OWNER_B STR("b")
@@ -680,9 +673,23 @@ Test(store, leases_pass_on_with_their_state)
     cr_assert_eq(store_fixture_wait(&op), ERR_REFUSED, "a fenced-off owner saves nothing");
 }
 
-Test(store, migrations_run_once_and_refuse_edits)
+static void open_empty(void)
+{
+    loop_open(&loop);
+    sign_setup();
+    pg_server_start(&fx.server);
+    store_fixture_connect(&fx, &loop);
+    op_init(&op, &loop, store_fixture_done);
+}
+
+TestSuite(empty, .init = open_empty, .fini = case_close, .timeout = 60);
+
+Test(empty, migrations_run_once_and_refuse_edits)
 {
     struct migrate_report report;
+    store_fixture_migrate(&fx, &loop);
+    cr_assert_eq(fx.report.n_applied, fx.report.n_known);
+    cr_assert_gt(fx.report.n_known, 0);
     store_migrate(&fx.store, &op, false, &report);
     cr_assert_eq(store_fixture_wait(&op), ERR_NONE);
     cr_assert_eq(report.n_applied, 0);
