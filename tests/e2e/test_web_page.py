@@ -593,19 +593,18 @@ def test_one_stays_where_one_reads(world, page):
     world.model.on("more", world.model.stream(["line\n\n"] * 30, pause=0.05))
     write(page, "more")
     wait_until(lambda: page.texts("article.growing"))
-    page.js("document.querySelector('#scroll').scrollTo(0, 300)")
-    wait_until(lambda: not page.js("document.querySelector('#latest').hidden"))
+
+    def is_away(y):  # what was drawn just now may have taken them to the end once more
+        page.js(f"document.querySelector('#scroll').scrollTo(0, {y})")
+        return not page.js("document.querySelector('#latest').hidden")
+
+    wait_until(lambda: is_away(300))
     wait_until(lambda: len(page.texts(DONE)) == 2)
     assert page.js(top) == 300
     page.js(f"document.querySelector('#text').value = 'another'; {submit}")
     wait_until(lambda: len(page.texts(DONE)) == 3)
     assert page.js("(s => s.scrollHeight - s.clientHeight - s.scrollTop)(document.querySelector('#scroll'))") < 5
-
-    def is_away():  # what was drawn just now may have taken them to the end once more
-        page.js("document.querySelector('#scroll').scrollTo(0, 10)")
-        return not page.js("document.querySelector('#latest').hidden")
-
-    wait_until(is_away)
+    wait_until(lambda: is_away(10))
     page.click("#latest")
     wait_until(lambda: page.js("document.querySelector('#latest').hidden"))
 
