@@ -2,6 +2,7 @@
 #include "core/base/json.h"
 #include "gateway/app.h"
 #include "gateway/commands.h"
+#include "gateway/spend.h"
 #include <stdio.h>
 
 #define LINE_MAX_BYTES (1024 * 1024)
@@ -28,23 +29,53 @@ static void print_vector(const struct model *m, const float *v, size_t n)
     puts(buf_str(&line).p);
 }
 
+static int complain(const struct err *why)
+{
+    fprintf(stderr, "parley: %s\n", why->msg);
+    return 1;
+}
+
+static void print_all(const struct model *m, const struct model_vectors *v)
+{
+    for (size_t i = 0; i < v->n; i++) print_vector(m, model_vector(v, i), v->dimensions);
+    fflush(stdout); /* to keep what it cost may take a while, where the database is away */
+}
+
+static int ask(struct spend *spend, const struct str *texts, size_t n, int64_t tokens)
+{
+    struct model_vectors vectors = { 0 };
+    struct err why = ERR_INIT;
+    struct op op;
+    op_init(&op, &spend->app->loop, on_app_op);
+    model_embed(spend->app->models, spend->model, &op, texts, n, &vectors);
+    if (app_wait(spend->app, &op)) {
+        complain(&op.err);
+        if (spend_failed(spend, &why)) complain(&why);
+        return 1;
+    }
+    print_all(spend->model, &vectors);
+    const struct model_usage usage = { .known = vectors.known,
+                                       .prompt_tokens = vectors.known ? vectors.tokens : tokens };
+    model_vectors_done(&vectors);
+    if (spend_answered(spend, &usage, &why)) complain(&why);
+    return 0;
+}
+
 static int embed(struct app *app, const struct model *m, char **args)
 {
     struct str texts[MODEL_TEXTS_MAX + 1]; /* one too many is model_embed's to refuse */
-    struct model_vectors vectors = { 0 };
-    struct op op;
+    struct spend spend;
+    struct err why = ERR_INIT;
+    int64_t tokens = 0;
     size_t n = 0;
-    for (; args[n] && n <= MODEL_TEXTS_MAX; n++) texts[n] = str_of(args[n]);
-    op_init(&op, &app->loop, on_app_op);
-    model_embed(app->models, m, &op, texts, n, &vectors);
-    if (app_wait(app, &op)) {
-        fprintf(stderr, "parley: %s\n", op.err.msg);
-        return 1;
+    for (; args[n] && n <= MODEL_TEXTS_MAX; n++) {
+        texts[n] = str_of(args[n]);
+        tokens += tokens_estimate(texts[n]);
     }
-    for (size_t i = 0; i < vectors.n; i++)
-        print_vector(m, model_vector(&vectors, i), vectors.dimensions);
-    model_vectors_done(&vectors);
-    return 0;
+    int status =
+        spend_begin(&spend, app, m, tokens, &why) ? complain(&why) : ask(&spend, texts, n, tokens);
+    spend_end(&spend);
+    return status;
 }
 
 static const struct model *find(struct app *app, const char *name)

@@ -143,10 +143,40 @@ static int64_t configured(int64_t limit, const struct budget *b, int64_t own)
     return b->who == BUDGET_PERSON && own ? 0 : limit;
 }
 
+/* In the arena. False: none. */
+static bool finish(struct arrays *a, struct arena *arena, struct budget_rows *ret)
+{
+    bool any = a->scopes.n > 0;
+    if (any)
+        *ret = (struct budget_rows){ arena_printf(arena, "%s}", a->scopes.p),
+                                     arena_printf(arena, "%s}", a->periods.p),
+                                     arena_printf(arena, "%s}", a->limits.p) };
+    buf_done(&a->scopes);
+    buf_done(&a->periods);
+    buf_done(&a->limits);
+    return any;
+}
+
+#define ARRAYS_INIT                                     \
+    {                                                   \
+        BUF_INIT(16384), BUF_INIT(4096), BUF_INIT(8192) \
+    }
+
+bool budgets_of_all(const struct budgets *b, struct arena *arena, struct budget_rows *ret)
+{
+    struct arrays a = ARRAYS_INIT;
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->v[i].who != BUDGET_ALL) continue;
+        add(&a, "all", "day", b->v[i].day);
+        add(&a, "all", "month", b->v[i].month);
+    }
+    return finish(&a, arena, ret);
+}
+
 /* In the turn's arena. False: none. */
 static bool rows_of(struct turn *t, struct budget_rows *ret)
 {
-    struct arrays a = { BUF_INIT(16384), BUF_INIT(4096), BUF_INIT(8192) };
+    struct arrays a = ARRAYS_INIT;
     const struct own_limits *own = &t->request.person_limits;
     char scope[256];
     for (size_t i = 0; i < t->chat->budgets.n; i++) {
@@ -157,15 +187,7 @@ static bool rows_of(struct turn *t, struct budget_rows *ret)
     }
     add_own(&a, "person", t->request.user, own);
     add_own(&a, "key", t->request.key, &t->request.key_limits);
-    bool any = a.scopes.n > 0;
-    if (any)
-        *ret = (struct budget_rows){ arena_printf(&t->arena, "%s}", a.scopes.p),
-                                     arena_printf(&t->arena, "%s}", a.periods.p),
-                                     arena_printf(&t->arena, "%s}", a.limits.p) };
-    buf_done(&a.scopes);
-    buf_done(&a.periods);
-    buf_done(&a.limits);
-    return any;
+    return finish(&a, &t->arena, ret);
 }
 
 /* ---- before the question ---- */

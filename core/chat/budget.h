@@ -25,6 +25,10 @@ struct budgets {
 /* The list "budgets" of the configuration. ERR_CONF names the key. */
 enum err_kind budgets_read(struct conf_doc *doc, struct budgets *ret, struct err *why);
 void budgets_example(struct buf *to); /* the list "budgets" of the example configuration */
+struct budget_rows;
+/* Those that a question touches which nobody asks in a channel: all together. In `a`. False: none.
+ */
+bool budgets_of_all(const struct budgets *b, struct arena *a, struct budget_rows *ret);
 
 struct model;
 struct model_ask;

@@ -49,6 +49,22 @@ void store_budget_settle(struct store *s, struct op *op, struct uuid id,
     pg_query(s->pg, op, &settle_stmt, v, 5, rows);
 }
 
+static const struct pg_stmt cost_stmt = {
+    "cost_add",
+    "INSERT INTO cost_records (id, channel, provider, model, prompt_tokens, completion_tokens, estimated,"
+    " cost, pricing_version) SELECT $1, '', $2, $3, $4, 0, $5,"
+    " CASE WHEN $6 >= 0 THEN " DOLLARS("$6::bigint") " END, CASE WHEN $6 >= 0 THEN $7::text END"
+};
+
+void store_cost_add(struct store *s, struct op *op, const struct cost_row *row)
+{
+    const struct pg_value v[] = { pg_uuid(row->id),        pg_text(row->provider),
+                                  pg_text(row->model),     pg_int(row->prompt_tokens),
+                                  pg_bool(row->estimated), pg_int(row->cost),
+                                  pg_text(row->version) };
+    pg_query(s->pg, op, &cost_stmt, v, 7, NULL);
+}
+
 static const struct pg_stmt view_stmt = {
     "budget_view",
     "SELECT t.s, t.p, " NANO("coalesce(g.spent, 0)") ", " NANO(

@@ -30,6 +30,16 @@ void store_budget_asked(struct store *s, struct op *op, struct uuid id, struct u
 /* Rows (may be NULL): budgets that passed 80 or 100 percent: scope, period, spent, limit, level. */
 void store_budget_settle(struct store *s, struct op *op, struct uuid id,
                          const struct budget_rows *b, int64_t cost, struct pg_rows *rows);
+/* What a question cost that belongs to no request, and was answered: its cost record. */
+struct cost_row {
+    struct uuid id;
+    struct str provider, model;
+    int64_t prompt_tokens;
+    bool estimated;     /* the tokens are */
+    int64_t cost;       /* nano; negative: the model has no price, and `version` does not count */
+    struct str version; /* of the price */
+};
+void store_cost_add(struct store *s, struct op *op, const struct cost_row *row);
 /* Rows, in the order of `b`: scope, period, spent, reserved, limit, ms until it begins anew. */
 void store_budget_view(struct store *s, struct op *op, const struct budget_rows *b,
                        struct pg_rows *rows);

@@ -96,6 +96,54 @@ def test_the_server_is_away_or_says_no(world, server):
     assert nothing.returncode == 2 and "no model is configured with embeds = true" in nothing.stderr
 
 
+# --- what they cost ----------------------------------------------------------------------------------------------
+
+def priced(world, server, *budgets, **keys):
+    gateway = gateway_of(world, server, **keys)
+    gateway.settings["budgets"] = list(budgets)
+    return gateway
+
+
+PRICE = {"input_price": "1000", "output_price": "0"}  # a thousandth of a dollar a token
+
+
+def spent(world):
+    return world.sql("SELECT scope, period, spent, reserved FROM budgets ORDER BY period")
+
+
+def test_each_has_a_cost_record_and_fits_the_budget_of_all(world, server):
+    gateway = priced(world, server, {"for": "all", "day": "0.10"}, {"for": "person", "day": "0.00001"}, **PRICE)
+    embed(gateway, "one two three", "four")
+    [(provider, model, tokens, cost, version, request)] = world.sql(
+        "SELECT provider, model, prompt_tokens, cost, pricing_version, request_id FROM cost_records")
+    assert (provider, model, version, request) == ("openai", "meaning", "configuration", None) and tokens > 0
+    assert cost * 1000 == tokens and spent(world) == [("all", "day", cost, 0)]
+    done = gateway.run("embed", "x " * 200)
+    assert done.returncode == 1 and done.stdout == ""
+    assert re.search(r"not asked: the budget of all for a day is used up: \$0\.\d+ of \$0\.100 are spent", done.stderr), done.stderr
+    assert spent(world) == [("all", "day", cost, 0)] and world.one("SELECT count(*) FROM cost_records") == 1
+
+
+def test_what_was_set_aside_for_nothing_is_given_back(world, server):
+    gateway = priced(world, server, {"for": "all", "day": "1", "month": "2"}, base_url="http://127.0.0.1:1/v1", tries=1, **PRICE)
+    assert gateway.run("embed", "x").returncode == 1
+    assert [row[2:] for row in spent(world)] == [(0, 0), (0, 0)] and world.one("SELECT count(*) FROM cost_records") == 0
+
+
+def test_without_a_price_a_budget_refuses_it(world, server):
+    done = priced(world, server, {"for": "all", "day": "1"}, base_url="https://elsewhere.example/v1").run("embed", "x")
+    assert done.returncode == 1 and "the model meaning has no price" in done.stderr, done.stderr
+
+
+def test_without_postgres_only_a_budget_stops_it(own_world, server):
+    own_world.servers.stop("postgres")
+    done = priced(own_world, server, **PRICE).run("embed", "x")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    assert "what it cost is not recorded: " in done.stderr
+    limited = priced(own_world, server, {"for": "all", "day": "1"}, **PRICE).run("embed", "x")
+    assert limited.returncode == 1 and limited.stdout == "" and "not asked: " in limited.stderr
+
+
 # --- other backends ----------------------------------------------------------------------------------------------
 
 @pytest.fixture
