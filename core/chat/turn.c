@@ -320,56 +320,75 @@ static enum flow_rc access_done(struct flow *f)
 /* ---- limits: a person's messages a minute; Redis away is the cache's business, it counts by
  * itself then ---- */
 
-static bool limit_next(struct turn *t, struct rate_ask *ask)
+enum {
+    LIMIT_PERSON,
+    LIMIT_ADDRESS,
+    LIMITS_N,
+    LIMIT_TOLD /* how often the person hears of the address's: others may write from there, too */
+};
+
+/* False: there is none. */
+static bool limit_of(struct turn *t, struct rate_ask *ask)
 {
     const struct chat_conf *conf = &t->chat->conf;
     int64_t per_user =
         t->channel->rate_per_minute ? t->channel->rate_per_minute : conf->rate_per_minute;
-    per_user = switch_number_or(t, FLAG_RATE_PER_MINUTE, per_user);
-    *ask = (struct rate_ask){ .endpoint = "chat", .window_ms = 60000 };
-    if (t->limits_asked == 0 && ++t->limits_asked && per_user > 0) {
-        char user[UUID_TEXT_MAX];
-        uuid_text(&t->request.user, user);
-        ask->scope = RATE_USER;
-        ask->id = arena_dup(&t->arena, str_of(user));
-        ask->max = per_user;
-        return true;
-    }
-    if (t->limits_asked == 1 && ++t->limits_asked && conf->rate_ip_per_minute > 0 &&
-        t->request.ip.n) {
+    char user[UUID_TEXT_MAX];
+    uuid_text(&t->request.user, user);
+    *ask = (struct rate_ask){ .scope = RATE_USER, .endpoint = "chat", .window_ms = 60000 };
+    if (t->limit == LIMIT_ADDRESS) {
         ask->scope = RATE_IP;
         ask->id = t->request.ip;
-        ask->max = conf->rate_ip_per_minute;
-        return true;
+        ask->max = t->request.ip.n ? conf->rate_ip_per_minute : 0;
+        return ask->max > 0;
     }
-    return false;
+    ask->id = arena_dup(&t->arena, str_of(user));
+    if (t->limit == LIMIT_TOLD) ask->endpoint = "told";
+    ask->max = t->limit == LIMIT_TOLD ? 1 : switch_number_or(t, FLAG_RATE_PER_MINUTE, per_user);
+    return ask->max > 0;
 }
 
 static enum flow_rc limits_start(struct flow *f)
 {
     struct turn *t = turn_of(f);
     struct rate_ask ask;
-    if (t->request.attempt > 1 ||
-        !limit_next(t, &ask)) /* a second attempt was counted by the first */
-        return FLOW_NEXT;
-    cache_rate_take(t->chat->rate, &f->op, &ask, &t->rate);
-    return FLOW_WAIT;
+    if (t->request.attempt > 1) return FLOW_NEXT; /* it was counted by the first */
+    for (; t->limit != LIMITS_N; t->limit++) {
+        if (!limit_of(t, &ask)) continue;
+        cache_rate_take(t->chat->rate, &f->op, &ask, &t->rate);
+        return FLOW_WAIT;
+    }
+    return FLOW_NEXT;
+}
+
+static void say_limited(struct turn *t)
+{
+    bool own = t->limit == LIMIT_PERSON;
+    char wait[CLOCK_SPAN_MAX];
+    clock_span(t->limited_ms, wait);
+    turn_say(t,
+             "%s than I may answer. You can write again in %s; what you send before that will not "
+             "be answered.",
+             own ? "You are writing faster" : "More comes from your address", wait);
 }
 
 static enum flow_rc limits_done(struct flow *f)
 {
     struct turn *t = turn_of(f);
-    if (t->rate.allowed) return go(t, STEP_LIMITS);
-    char wait[CLOCK_SPAN_MAX];
-    clock_span(t->rate.retry_after_ms, wait);
+    bool of_address = t->limit == LIMIT_ADDRESS, told = t->limit == LIMIT_TOLD;
+    if (t->rate.allowed && !told) {
+        t->limit++;
+        return go(t, STEP_LIMITS);
+    }
+    if (!told) t->limited_ms = t->rate.retry_after_ms;
+    if (of_address) {
+        t->limit = LIMIT_TOLD;
+        return go(t, STEP_LIMITS);
+    }
     /* Told once; a notice for each of a thousand messages would be a flood of ours. But a command's
      * "is thinking" must not stand there for ever. */
-    if (t->rate.first_refusal || t->request.ticket.n)
-        turn_say(
-            t,
-            "You are writing faster than I may answer. You can write again in %s; what you send before that "
-            "will not be answered.",
-            wait);
+    bool first = told ? t->rate.allowed : t->rate.first_refusal;
+    if (first || t->request.ticket.n) say_limited(t);
     return refuse(t, "refused", "rate limit");
 }
 

@@ -63,7 +63,8 @@ struct turn {
     struct experiment_uses trial; /* what is tried on it */
 
     struct rate_answer rate;
-    int limits_asked; /* of the person, of the address */
+    int limit;           /* that is asked for */
+    uint32_t limited_ms; /* until they may write again */
     struct context_read context;
     struct reuse reuse;
     const struct model *model; /* that answers; while none does, the first of the route */

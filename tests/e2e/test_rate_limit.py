@@ -2,6 +2,7 @@
 import re
 
 from harness.wait import stays, wait_until
+from harness.webclient import Person, new_thread
 
 
 def test_a_person_is_told_once_when_they_may_write_again(world):
@@ -48,3 +49,20 @@ def test_without_redis_each_process_counts_by_itself(own_world):
     own_world.wait_settled(6)
     assert 1 <= sum(t.startswith("echo: ") for t in own_world.bot.texts(alice)) <= 4
     stays(gateway.alive)
+
+
+def test_of_an_address_each_person_hears_that_it_writes_too_much(world):
+    gateway = world.gateway(None, chat={"rate_ip_per_minute": 3}).start()
+    pages = [Person(gateway).connect(gateway) for _ in range(2)]
+    threads = [new_thread(), new_thread()]
+    for n in range(5):
+        pages[0].say(threads[0], f"message {n}")
+    world.wait_settled(5)
+    for n in range(2):
+        pages[1].say(threads[1], f"also {n}")
+    world.wait_settled(7)
+    wait_until(lambda: len(pages[0].answers(threads[0])) == 4 and pages[1].answers(threads[1]))
+    for page, thread, echoes in zip(pages, threads, ([f"echo: message {n}" for n in range(3)], [])):
+        *answers, notice = page.answers(thread)
+        assert answers == echoes
+        assert re.match(r"More comes from your address than I may answer\. You can write again in \d+", notice), notice
