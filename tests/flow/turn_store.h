@@ -215,23 +215,27 @@ struct cell {
     int64_t i;
     struct uuid u;
 };
+#define CELLS 10
+/* A row at a time: all at once would be large enough for a mapping of its own, each time. */
 struct pg_result {
-    struct cell cells[REQUESTS_MAX][10];
+    struct cell *rows[REQUESTS_MAX];
 };
 
 void pg_rows_done(struct pg_rows *r)
 {
+    for (int i = 0; r->result && i < REQUESTS_MAX; i++) free(r->result->rows[i]);
     free(r->result);
     *r = (struct pg_rows){ .n = 0 };
 }
 /* What was taken out of the rows before must not be used. */
 void pg_rows_own(struct pg_rows *r)
 {
-    if (!r->n) return;
-    struct pg_result *own = mem_grow(NULL, sizeof *own);
-    *own = *r->result;
-    free(r->result);
-    r->result = own;
+    for (int i = 0; i < r->n; i++) {
+        struct cell *own = mem_grow(NULL, CELLS * sizeof *own);
+        memcpy(own, r->result->rows[i], CELLS * sizeof *own);
+        free(r->result->rows[i]);
+        r->result->rows[i] = own;
+    }
 }
 bool pg_rows_null(const struct pg_rows *r, int row, int col)
 {
@@ -243,25 +247,28 @@ double pg_rows_f64(const struct pg_rows *r, int row, int col)
 }
 int64_t pg_rows_i64(const struct pg_rows *r, int row, int col)
 {
-    return r->result->cells[row][col].i;
+    return r->result->rows[row][col].i;
 }
 bool pg_rows_bool(const struct pg_rows *r, int row, int col)
 {
-    return r->result->cells[row][col].i;
+    return r->result->rows[row][col].i;
 }
 struct uuid pg_rows_uuid(const struct pg_rows *r, int row, int col)
 {
-    return r->result->cells[row][col].u;
+    return r->result->rows[row][col].u;
 }
 struct str pg_rows_str(const struct pg_rows *r, int row, int col)
 {
-    return str_of(r->result->cells[row][col].text);
+    return str_of(r->result->rows[row][col].text);
 }
 
 static struct cell *row_add(struct pg_rows *r)
 {
     if (!r->result) r->result = mem_new(struct pg_result);
-    return r->result->cells[r->n++];
+    struct cell **row = &r->result->rows[r->n++];
+    *row = mem_grow(NULL, CELLS * sizeof **row);
+    memset(*row, 0, CELLS * sizeof **row);
+    return *row;
 }
 
 static struct fake_request *request_by_id(struct uuid id)
