@@ -92,12 +92,6 @@ static void prepare(struct delivery *d)
                                           .last = d->at + 1 == d->n_parts };
 }
 
-static enum flow_rc lost(struct flow *f)
-{
-    err_set(&f->err, ERR_CANCELLED, "the lease was lost");
-    return FLOW_STOP;
-}
-
 /* This part is over without having been seen to arrive. */
 static void give_up(struct delivery *d, int outcome)
 {
@@ -189,9 +183,12 @@ static enum flow_rc mark_start(struct flow *f)
 static enum flow_rc mark_done(struct flow *f)
 {
     struct delivery *d = of_flow(f);
-    if (d->rows.n == 0) return lost(f);
-    d->turn->leased_ms = d->turn->leasing_ms;
-    return FLOW_NEXT;
+    if (d->rows.n > 0) {
+        d->turn->leased_ms = d->turn->leasing_ms;
+        return FLOW_NEXT;
+    }
+    err_set(&f->err, ERR_CANCELLED, "the lease was lost");
+    return FLOW_STOP;
 }
 
 /* Marked or not, nothing was sent: wait for PostgreSQL and mark again. */
@@ -209,7 +206,7 @@ static enum flow_rc mark_failed(struct flow *f)
 static enum flow_rc send_start(struct flow *f)
 {
     struct delivery *d = of_flow(f);
-    if (!turn_holds(d->turn)) return lost(f);
+    if (!turn_holds(d->turn)) return go(d, STEP_MARK); /* asleep for long: is it still ours? */
     part(d)->attempts++;
     d->turn->channel->type->send(d->turn->channel, &f->op, &d->out, &d->sent);
     return FLOW_WAIT;

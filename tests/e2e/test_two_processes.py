@@ -104,6 +104,18 @@ def test_one_stopped_at_a_step_wakes_up_to_a_lost_lease(world, point):
         "echo: hard", "echo: next"]
 
 
+def test_one_that_slept_alone_sends_what_is_still_its_own(world):
+    gateway = world.gateway(chat=LEASE).start(PARLEY_STOP_AT="delivery.send.start")
+    world.hook(gateway)
+    alice = world.bot.person(7)
+    world.bot.say(alice, "hard")
+    wait_until(lambda: world.one("SELECT count(*) FROM requests WHERE status = 'sending' AND lease_until < now()"))
+    gateway.thaw()
+    wait_until(lambda: world.bot.texts(alice))
+    world.wait_settled(1)
+    assert world.bot.texts(alice) == ["echo: hard"]
+
+
 def test_one_stopped_before_it_marks_the_second_part_leaves_it_to_the_other(world):
     world.model.on("hard", world.model.stream(["a" * 3000, "\n\n", "b" * 3000]))
     alice = wakes_up_late(world, "delivery.mark.start:2")
