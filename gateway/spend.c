@@ -72,11 +72,15 @@ enum err_kind spend_begin(struct spend *s, struct app *app, const struct model *
 
 static enum err_kind settle(struct spend *s, int64_t cost, struct err *why)
 {
+    struct pg_rows alerts = { .n = 0 };
     struct op op;
     if (!s->is_limited) return ERR_NONE;
     op_init(&op, &s->app->loop, on_app_op);
-    store_budget_settle(&s->app->store, &op, s->id, &s->budget, cost, NULL);
-    if (app_wait(s->app, &op) == ERR_NONE) return ERR_NONE;
+    store_budget_settle(&s->app->store, &op, s->id, &s->budget, cost, &alerts);
+    app_wait(s->app, &op);
+    budget_alerts(&alerts);
+    pg_rows_done(&alerts);
+    if (op.err.kind == ERR_NONE) return ERR_NONE;
     *why = op.err;
     return err_add(why, "it counts as what it might have cost: ");
 }

@@ -372,27 +372,38 @@ void budget_settle_late(struct turn *t)
         keeper_settle(t->chat, t->reservation, &t->budget, bill_sum(t));
 }
 
-static void alert(struct turn *t, int i)
+static const char *how_far(const struct pg_rows *rows, int i)
+{
+    return pg_rows_i64(rows, i, 4) >= 100 ? "used up" : "nearly used up";
+}
+
+static void tell(struct turn *t, int i)
 {
     struct price_text spent, limit;
-    struct str scope = pg_rows_str(&t->rows, i, 0), period = pg_rows_str(&t->rows, i, 1);
-    bool used_up = pg_rows_i64(&t->rows, i, 4) >= 100;
-    price_tell(pg_rows_i64(&t->rows, i, 2), &spent);
-    price_tell(pg_rows_i64(&t->rows, i, 3), &limit);
-    metric_add(&m_alerts[used_up], 1);
-    log_warn("budget", used_up ? "used up" : "nearly used up",
-             "scope=%.*s period=%.*s spent=%s limit=%s", STR_ARG(scope), STR_ARG(period),
-             spent.text, limit.text);
-    if (t->reply.n && switch_on(t, FLAG_BUDGET_ALERTS))
-        t->reply = arena_printf(&t->arena, "%.*s\n\n_(%s for %s is %s: %s of %s)_",
-                                STR_ARG(t->reply), whose(scope), when(period),
-                                used_up ? "used up" : "nearly used up", spent.text, limit.text);
+    if (!t->reply.n || !switch_on(t, FLAG_BUDGET_ALERTS)) return;
+    t->reply = arena_printf(&t->arena, "%.*s\n\n_(%s for %s is %s: %s of %s)_", STR_ARG(t->reply),
+                            whose(pg_rows_str(&t->rows, i, 0)), when(pg_rows_str(&t->rows, i, 1)),
+                            how_far(&t->rows, i), price_tell(pg_rows_i64(&t->rows, i, 2), &spent),
+                            price_tell(pg_rows_i64(&t->rows, i, 3), &limit));
+}
+
+void budget_alerts(const struct pg_rows *rows)
+{
+    struct price_text spent, limit;
+    for (int i = 0; i < rows->n; i++) {
+        metric_add(&m_alerts[pg_rows_i64(rows, i, 4) >= 100], 1);
+        log_warn("budget", how_far(rows, i), "scope=%.*s period=%.*s spent=%s limit=%s",
+                 STR_ARG(pg_rows_str(rows, i, 0)), STR_ARG(pg_rows_str(rows, i, 1)),
+                 price_tell(pg_rows_i64(rows, i, 2), &spent),
+                 price_tell(pg_rows_i64(rows, i, 3), &limit));
+    }
 }
 
 enum flow_rc budget_settled(struct flow *f)
 {
     struct turn *t = turn_of(f);
-    for (int i = 0; i < t->rows.n; i++) alert(t, i);
+    budget_alerts(&t->rows);
+    for (int i = 0; i < t->rows.n; i++) tell(t, i);
     t->reservation = (struct uuid){ .b = { 0 } };
     t->asked_noted = false;
     return FLOW_NEXT;

@@ -64,6 +64,8 @@ enum flow_rc budget_settle(struct flow *f);
 /* Budgets that passed 80 or 100 percent are told to the person, under the answer, and to the admin,
  * in the log. */
 enum flow_rc budget_settled(struct flow *f);
+/* The latter, of the rows of store_budget_settle. */
+void budget_alerts(const struct pg_rows *rows);
 /* That is for budget_settle_late then: an answer is not held back for it. */
 enum flow_rc budget_not_settled(struct flow *f);
 /* The reply is kept now, and PostgreSQL there again. */

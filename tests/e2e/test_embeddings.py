@@ -124,6 +124,14 @@ def test_each_has_a_cost_record_and_fits_the_budget_of_all(world, server):
     assert spent(world) == [("all", "day", cost, 0)] and world.one("SELECT count(*) FROM cost_records") == 1
 
 
+def test_that_little_of_the_budget_is_left_is_told(world, server):
+    gateway = priced(world, server, {"for": "all", "day": "0.10"}, **PRICE)
+    for before, told in (("0", False), ("0.0795", True), ("0.0795", False)):
+        world.sql("UPDATE budgets SET spent = %s", before)
+        done = gateway.run("embed", "x")
+        assert done.returncode == 0 and ("nearly used up" in done.stderr) == told, done.stderr
+
+
 def test_what_was_set_aside_for_nothing_is_given_back(world, server):
     gateway = priced(world, server, {"for": "all", "day": "1", "month": "2"}, base_url="http://127.0.0.1:1/v1", tries=1, **PRICE)
     assert gateway.run("embed", "x").returncode == 1
