@@ -1,4 +1,4 @@
-"""Two processes on one database: one answers each message, and a dead or stopped one is replaced."""
+"""Two processes on one database: one answers each message, and a dead or stopped one is replaced. Invariant 3."""
 import signal
 
 import pytest
